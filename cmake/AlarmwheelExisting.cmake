@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+function(alarmwheel_existing list)
+  set(kept "")
+  foreach(file IN LISTS ${list})
+    if(EXISTS "${file}")
+      list(APPEND kept "${file}")
+    else()
+      message(STATUS "not there yet: ${file}")
+      set_property(DIRECTORY "${PROJECT_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+    endif()
+  endforeach()
+  set(${list} "${kept}" PARENT_SCOPE)
+endfunction()

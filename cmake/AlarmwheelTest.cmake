@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+#
+# aw_add_check_test(name SOURCES file... LABELS label... [TIMEOUT seconds] [WRAP function...]
+#                   [LIBRARIES library...] [DEFINITIONS def...] [ENVIRONMENT VAR=value...] [RUN_SERIAL])
+#
+# A test program on Check, linked with the static library, of which it may see the internals. WRAP has the linker
+# send calls of a function to the test's __wrap_ function (ld --wrap), for fakes and for faults.
+
+# Kernels with many bits of address randomisation leave older ThreadSanitizers no room; setarch turns it off.
+set(alarmwheel_test_launcher "")
+if(ALARMWHEEL_SANITIZE MATCHES "thread")
+  find_program(ALARMWHEEL_SETARCH setarch)
+  mark_as_advanced(ALARMWHEEL_SETARCH)
+  if(ALARMWHEEL_SETARCH)
+    execute_process(COMMAND "${ALARMWHEEL_SETARCH}" -R true RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
+    if(result EQUAL 0)
+      set(alarmwheel_test_launcher "${ALARMWHEEL_SETARCH}" -R)
+    endif()
+  endif()
+endif()
+
+set(alarmwheel_test_environment
+  # Check's own limit on a test case would fail on a slow machine; its limit here is for hangs only.
+  CK_DEFAULT_TIMEOUT=120
+  "ASAN_OPTIONS=detect_stack_use_after_return=1:abort_on_error=0"
+  "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
+  "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+
+function(aw_add_check_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "RUN_SERIAL" "TIMEOUT"
+    "SOURCES;LABELS;WRAP;LIBRARIES;DEFINITIONS;ENVIRONMENT")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES OR NOT arg_LABELS)
+    message(FATAL_ERROR "aw_add_check_test(${name}): needs SOURCES and LABELS; not understood: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+
+  list(TRANSFORM arg_SOURCES PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/" REGEX "^[^/]")
+  foreach(source IN LISTS arg_SOURCES)
+    if(NOT EXISTS "${source}")
+      message(STATUS "not there yet: ${source}")
+      set_property(DIRECTORY "${PROJECT_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
+      return()
+    endif()
+  endforeach()
+
+  add_executable(${name} ${arg_SOURCES})
+  alarmwheel_compile(${name})
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE ${arg_DEFINITIONS})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests/support")
+  target_link_libraries(${name} PRIVATE alarmwheel_static PkgConfig::CHECK ${arg_LIBRARIES})
+  foreach(function IN LISTS arg_WRAP)
+    target_link_options(${name} PRIVATE "LINKER:--wrap=${function}")
+  endforeach()
+
+  add_test(NAME ${name} COMMAND ${alarmwheel_test_launcher} "$<TARGET_FILE:${name}>")
+  set_tests_properties(${name} PROPERTIES
+    LABELS "${arg_LABELS}"
+    TIMEOUT ${arg_TIMEOUT}
+    RUN_SERIAL "${arg_RUN_SERIAL}"
+    ENVIRONMENT "${alarmwheel_test_environment};${arg_ENVIRONMENT}")
+endfunction()

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* alarmwheel.h: all of alarmwheel. */
+#ifndef ALARMWHEEL_H
+#define ALARMWHEEL_H
+
+#include <alarmwheel/base.h>
+#include <alarmwheel/engine.h>
+#include <alarmwheel/guard.h>
+#include <alarmwheel/safepoint.h>
+#include <alarmwheel/timer.h>
+#include <alarmwheel/wheel.h>
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dispatch.c: the safe point. It runs on the owner's thread, called by the program or by a wait, drains what is pending, runs
+ * the callbacks, and publishes the next need.
+ *
+ * The order at the start, and the handler in between:
+ *
+ *   timer_need = none     a handler here finds AWI_TIMER still raised, or the need gone: it flags nothing twice
+ *   raise DISPATCHING
+ *   clear TIMER, POST     from here on a flag that is raised belongs to the next dispatch
+ *   read the queue, run
+ *
+ * DISPATCHING stays raised while callbacks run. It costs their own safe points a function call, and buys this: when a
+ * callback leaves by longjmp or throw, the next safe point anywhere finds the flag, finds the dispatcher's frame gone, and carries on. Nothing
+ * is lost with the frame: the wheel is whole between two callbacks, and timer_need is published again.
+ */
+#include "dispatch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cover.h"
+#include "engine.h"
+#include "guards.h"
+#include "post.h"
+
+/* A dispatch under way. */
+struct round {
+    struct awi_frame frame;
+    uint64_t epoch;
+    uint64_t now_ns;
+    uint32_t base;
+    unsigned callbacks;
+    int result; /* the negative value of a callback, or 0 */
+};
+
+/* Guards that were entered outside the callback neither interrupt it nor time it out. */
+static void callback_begins(struct round *round)
+{
+    AWI_STORE(awi.base, AWI_LOAD(awi.depth));
+    ++round->callbacks;
+}
+
+/* The engine is not the one that called the callback: that forked. Nothing of the old one may be touched. */
+static bool is_another_engine(const struct round *round)
+{
+    return awi_engine.epoch != round->epoch;
+}
+
+/* Drops the guards that the callback entered and did not leave. False: stop here. */
+static bool callback_returned(struct round *round, int result)
+{
+    if (is_another_engine(round))
+        return false;
+    uint32_t base = AWI_LOAD(awi.base);
+    if (AWI_LOAD(awi.depth) > base)
+        awi_guards_drop(base);
+    AWI_STORE(awi.base, round->base);
+    if (result < 0)
+        round->result = result;
+    return result >= 0;
+}
+
+static void note_lateness(uint64_t now_ns, uint64_t deadline_ns)
+{
+    if (now_ns > deadline_ns && now_ns - deadline_ns > awi_engine.worst_lateness_ns)
+        awi_engine.worst_lateness_ns = now_ns - deadline_ns;
+}
+
+/* False: stop here. */
+static bool run_timers(struct round *round, unsigned budget)
+{
+    struct aw_wheel *wheel = awi_engine.wheel;
+    struct awi_due due;
+    uint64_t missed;
+    bool go_on = true;
+
+    awi_wheel_begin(wheel, round->now_ns);
+    while (go_on && awi_wheel_pop(wheel, &budget, &due) == 1) {
+        note_lateness(round->now_ns, due.deadline_ns);
+        if (aw_wheel_timer_overrun(wheel, due.timer, &missed) == 0)
+            awi_engine.overruns += missed;
+        ++awi_engine.expirations;
+        callback_begins(round);
+        go_on = callback_returned(round, due.fn(due.timer, due.arg));
+        if (is_another_engine(round))
+            return false;
+        round->now_ns = awi_clock_now();
+        awi_wheel_ran(wheel, round->now_ns);
+    }
+    awi_wheel_end(wheel);
+    return go_on;
+}
+
+/* At most as many as were there at the start could be, so that functions which post themselves do not keep us here. */
+static bool run_posts(struct round *round)
+{
+    struct awi_posted posted;
+    for (unsigned most = 1024; most != 0; --most) {
+        if (!awi_post_take(&posted))
+            return true;
+        ++awi_engine.posts;
+        callback_begins(round);
+        if (!callback_returned(round, posted.fn(posted.arg))) {
+            if (!is_another_engine(round))
+                awi_raise(AWI_POST); /* there may be more */
+            return false;
+        }
+    }
+    awi_raise(AWI_POST);
+    return true;
+}
+
+static void drain_wakeup_fd(void)
+{
+    int fd = AWI_LOAD(awi.wakeup_fd);
+    if (fd >= 0) {
+        int saved_errno = errno;
+        uint64_t count;
+        /* Before the flags are cleared: what is raised in between finds its flag raised, or writes again. */
+        ssize_t got = read(fd, &count, sizeof count);
+        (void)got;
+        errno = saved_errno;
+    }
+}
+
+/* The dispatch is over: the earliest timer that is left counts again. */
+static int publish_next_timer(uint64_t now_ns)
+{
+    uint64_t next;
+    aw_wheel_next(awi_engine.wheel, &next);
+    AWI_STORE(awi.timer_need, next);
+    awi_order();
+    awi_clear(AWI_DISPATCHING);
+    if (next > now_ns)
+        return awi_cover(awi_sum(next, AWI_LOAD(awi.slack_ns)));
+    awi_raise(AWI_TIMER);
+    return 0;
+}
+
+/* Marks what the clock says has expired, and tells. */
+static int report_guards(uint64_t now_ns)
+{
+    if (AWI_LIKELY(AWI_LOAD(awi.depth) == 0))
+        return 0;
+    awi.expire(now_ns);
+    if (awi_expired_guards() == 0)
+        return 0;
+    awi_guards_told();
+    return -ETIMEDOUT;
+}
+
+/* A dispatch whose frame is gone: its callback never returned. */
+static void abandon(void)
+{
+    awi_wheel_abandon(awi_engine.wheel);
+    awi_engine.dispatcher.frame = NULL;
+    AWI_STORE(awi.base, 0);
+    publish_next_timer(awi_clock_now());
+    awi_raise(AWI_TIMER | AWI_POST);
+}
+
+bool awi_in_callback(const void *here)
+{
+    if (AWI_LIKELY((awi_flags() & AWI_DISPATCHING) == 0))
+        return false;
+    if (awi_frame_is_open(&awi_engine.dispatcher, here))
+        return true;
+    abandon();
+    return false;
+}
+
+int awi_dispatch(unsigned budget, const void *here)
+{
+    struct round round = { .epoch = awi_engine.epoch, .now_ns = awi_clock_now() };
+
+    awi_guards_prune(here);
+    awi_recover_if_lost(round.now_ns);
+    if (awi_in_callback(here))
+        return report_guards(round.now_ns);
+
+    awi_frame_open(&round.frame, &awi_engine.dispatcher);
+    AWI_STORE(awi.timer_need, AW_FOREVER);
+    awi_order();
+    __atomic_fetch_or(&awi_pending, AWI_DISPATCHING, __ATOMIC_SEQ_CST);
+    drain_wakeup_fd();
+    awi_clear(AWI_TIMER | AWI_POST);
+
+    if (run_timers(&round, budget != 0 ? budget : awi_engine.budget))
+        run_posts(&round);
+    else if (!is_another_engine(&round))
+        awi_raise(AWI_POST);
+    if (is_another_engine(&round))
+        return -ENODEV;
+
+    awi_frame_close(&round.frame, &awi_engine.dispatcher);
+    int covered = publish_next_timer(round.now_ns);
+    int guards = report_guards(round.now_ns);
+    if (round.result < 0)
+        return round.result;
+    if (covered < 0)
+        return covered;
+    return guards < 0 ? guards : (int)(round.callbacks < INT_MAX ? round.callbacks : INT_MAX);
+}
+
+int awi_timer_need(uint64_t need_ns, const void *here)
+{
+    uint64_t before = AWI_LOAD(awi.timer_need);
+    if (AWI_LIKELY(need_ns >= before)) {
+        ++awi.avoided;
+        return 0;
+    }
+    if (awi_in_callback(here))
+        return 0;
+    AWI_STORE(awi.timer_need, need_ns);
+    awi_order();
+    uint64_t programmed = awi.programmed;
+    int result = awi_cover(awi_sum(need_ns, AWI_LOAD(awi.slack_ns)));
+    awi.avoided += programmed == awi.programmed;
+    if (result < 0)
+        AWI_STORE(awi.timer_need, before);
+    return result;
+}
+
+AWI_OUTLINE int aw_dispatch(unsigned budget)
+{
+    int denied = awi_check();
+    return denied < 0 ? denied : awi_dispatch(budget, AWI_HERE);
+}
+
+AWI_OUTLINE int aw_safepoint_slow(void)
+{
+    int result = awi_check();
+    if (result == 0)
+        result = awi_dispatch(0, AWI_HERE);
+    return result < 0 ? result : 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guards.c: the array of entered guards, as the program changes it. The handler may interrupt anywhere:
+ *
+ *   drop:  depth = d        from here on the handler marks no guard from d on
+ *          expired &= ...   so a bit that is cleared stays clear for the guard that is pushed there next
+ *   A handler before the first store may still mark the guard that is being left: the caller reads the verdict after the drop of
+ *   `depth`, so it sees that, and nothing later.
+ */
+#include "guards.h"
+
+#include "disposition.h"
+
+void awi_guards_drop(uint32_t depth)
+{
+    AWI_STORE(awi.depth, depth);
+    awi_order();
+    if (AWI_LIKELY(AWI_LOAD(awi.expired) == 0))
+        return;
+    uint64_t kept = depth < AWI_GUARD_DEPTH ? ~(UINT64_MAX << depth) : UINT64_MAX;
+    __atomic_fetch_and(&awi.expired, kept, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&awi.told, kept, __ATOMIC_RELAXED);
+    if (AWI_LOAD(awi.expired) == 0) {
+        awi_clear(AWI_GUARD);
+        awi_order();
+        /* An outer guard may have expired since the test above: its flag would be the one just cleared. */
+        if (AWI_LOAD(awi.expired) != 0)
+            awi_raise(AWI_GUARD);
+    }
+    awi_disposition_settle();
+}
+
+void awi_guards_prune_slow(const void *here)
+{
+    uint32_t depth = AWI_LOAD(awi.depth);
+    uint32_t alive = depth;
+    while (alive != 0 && awi_frame_is_gone(awi.guards[alive - 1].guard, here))
+        --alive;
+    if (alive == depth)
+        return;
+    if (AWI_LOAD(awi.base) > alive)
+        AWI_STORE(awi.base, alive);
+    awi_guards_drop(alive);
+}
+
+void awi_guards_told(void)
+{
+    __atomic_fetch_or(&awi.told, awi_expired_guards(), __ATOMIC_RELAXED);
+    awi_disposition_settle();
+}

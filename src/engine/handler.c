@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handler.c: the signal handler. It flags what is due by the clock, whatever brought the signal, re-arms the alarm
+ * for the next need, passes on what is not ours, and last of all interrupts a system call that a guard bounds. It reads pending.h, never
+ * the wheel; it runs no callback, takes no lock, allocates nothing.
+ *
+ * It runs with every signal blocked, so it is never nested in itself. On a thread that is not the owner it only rings the owner's doorbell.
+ */
+#include "handler.h"
+
+#include <errno.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "alarm.h"
+#include "clock.h"
+#include "cover.h"
+#include "disposition.h"
+#include "doorbell.h"
+#include "pending.h"
+
+/* A signal of the alarm clock this long before its time was programmed by somebody else. */
+#define EARLY_NS AW_MS(1)
+
+/* What one signal turned out to be. */
+struct arrival {
+    bool from_clock; /* the alarm clock's one shot is spent */
+    bool from_us;    /* ... or it is a doorbell */
+    bool foreign_due;
+    bool news; /* something was flagged, or a guard is to be nagged for */
+};
+
+static void handle_elsewhere(int signo, siginfo_t *info, void *context)
+{
+    __atomic_fetch_add(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&awi.state, __ATOMIC_SEQ_CST) == AWI_RUNNING) {
+        if (awi_alarm_rang(info)) {
+            __atomic_fetch_add(&awi.forwarded, 1, __ATOMIC_RELAXED);
+            awi_doorbell_ring(signo, AWI_BELL_ALARM);
+        } else {
+            bool passed = awi_disposition_chain(signo, info, context, false);
+            __atomic_fetch_add(passed ? &awi.chained : &awi.dropped, 1, __ATOMIC_RELAXED);
+        }
+    }
+    __atomic_fetch_sub(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
+}
+
+static struct arrival classify(const siginfo_t *info)
+{
+    enum awi_bell bell = awi_doorbell_of(info);
+    struct arrival arrival = { 0 };
+    arrival.from_clock = awi_alarm_rang(info) || bell == AWI_BELL_ALARM;
+    arrival.from_us = arrival.from_clock || bell != AWI_BELL_NONE;
+    return arrival;
+}
+
+/* The alarm that was running at aw_init: due once, or on its own schedule. */
+static bool foreign_alarm_is_due(uint64_t now_ns)
+{
+    uint64_t at = AWI_LOAD(awi.foreign_at);
+    uint64_t interval = AWI_LOAD(awi.foreign_interval_ns);
+    if (at > now_ns)
+        return false;
+    uint64_t next = interval != 0 ? at + ((now_ns - at) / interval + 1) * interval : AW_FOREVER;
+    AWI_STORE(awi.foreign_at, next);
+    return true;
+}
+
+static bool guards_are_untold(void)
+{
+    return (awi_expired_guards() & ~AWI_LOAD(awi.told)) != 0;
+}
+
+/* Flags what is due; returns the need that is left. */
+static uint64_t flag(struct arrival *arrival, uint64_t now_ns)
+{
+    uint32_t flags_before = awi_flags();
+    uint64_t expired_before = AWI_LOAD(awi.expired);
+    arrival->foreign_due = foreign_alarm_is_due(now_ns);
+    uint64_t need = awi_flag_due(now_ns);
+    arrival->news = arrival->foreign_due || (awi_flags() & ~flags_before) != 0 ||
+                    AWI_LOAD(awi.expired) != expired_before || guards_are_untold();
+    return need;
+}
+
+/*
+ * The alarm is programmed anew where its one shot is spent: it rang, or its time has passed (a forged signal can merge with the
+ * clock's own, and hide it). Otherwise only for an earlier need. See cover.c for what the program may be doing meanwhile.
+ */
+static void rearm(const struct arrival *arrival, uint64_t need_ns, uint64_t now_ns)
+{
+    uint64_t armed_at = AWI_LOAD(awi.armed_at);
+    if (arrival->from_clock && armed_at != AW_FOREVER && armed_at > now_ns && armed_at - now_ns > EARLY_NS)
+        ++awi.thefts;
+    if (!arrival->from_clock && armed_at > now_ns && need_ns >= armed_at)
+        return;
+    need_ns = awi_cover_time(need_ns, now_ns);
+    AWI_STORE(awi.armed_at, need_ns);
+    if (need_ns != AW_FOREVER)
+        awi_alarm_program(need_ns, now_ns);
+}
+
+static void write_signal_number(int signo)
+{
+    int fd = AWI_LOAD(awi.signal_fd);
+    if (fd >= 0) {
+        unsigned char byte = (unsigned char)signo;
+        ssize_t written = write(fd, &byte, 1); /* the caller's descriptor: a byte that does not fit is lost */
+        (void)written;
+    }
+}
+
+static void pass_on(const struct arrival *arrival, int signo, siginfo_t *info, void *context)
+{
+    if (arrival->from_us && !arrival->foreign_due)
+        return;
+    if (awi_disposition_chain(signo, info, context, arrival->foreign_due))
+        ++awi.chained;
+    else
+        ++awi.dropped;
+}
+
+void awi_handle(int signo, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+
+    if (AWI_UNLIKELY(!awi_owner)) {
+        handle_elsewhere(signo, info, context);
+        errno = saved_errno;
+        return;
+    }
+
+    AWI_STORE(awi.runs, AWI_LOAD(awi.runs) + 1);
+    ++awi.signals;
+    /*
+     * A wait blocks all signals but inside ppoll, whose frames carry that full mask. A mask that lets us through means that another
+     * handler was interrupted before its first instruction: the waiter owes its caller an -EINTR.
+     */
+    if (AWI_LOAD(awi.waiting) && sigismember(&((const ucontext_t *)context)->uc_sigmask, signo) == 0)
+        AWI_STORE(awi.foreign_ran, 1);
+
+    struct arrival arrival = classify(info);
+    uint64_t now = awi_clock_now();
+    uint64_t need = flag(&arrival, now);
+    rearm(&arrival, need, now);
+    if (arrival.news)
+        write_signal_number(signo);
+    else
+        ++awi.spurious;
+    pass_on(&arrival, signo, info, context);
+    errno = saved_errno;
+
+    if (awi.deliver != NULL)
+        awi.deliver(context);
+}

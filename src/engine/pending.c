@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pending.c: the storage that handler and program share, and the two things both of them do with it: raise
+ * flags, and flag what is due. Everything here is AS-Safe.
+ */
+#include "pending.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+volatile uint32_t awi_pending;
+
+struct awi_shared awi = {
+    .timer_need = AW_FOREVER, .foreign_at = AW_FOREVER, .armed_at = AW_FOREVER, .wakeup_fd = -1, .signal_fd = -1
+};
+
+_Thread_local bool awi_owner;
+
+int awi_denied(void)
+{
+    return AWI_LOAD(awi.state) == AWI_RUNNING ? -EPERM : -ENODEV;
+}
+
+void awi_raise(uint32_t flags)
+{
+    uint32_t before = __atomic_fetch_or(&awi_pending, flags, __ATOMIC_SEQ_CST);
+    int fd = AWI_LOAD(awi.wakeup_fd);
+    if (fd >= 0 && (flags & ~before) != 0) {
+        int saved_errno = errno;
+        uint64_t one = 1;
+        /* A full counter is readable already, so a write that fails has nothing to add. */
+        ssize_t written = write(fd, &one, sizeof one);
+        (void)written;
+        errno = saved_errno;
+    }
+}
+
+uint64_t awi_flag_due(uint64_t now_ns)
+{
+    uint64_t need = AWI_LOAD(awi.foreign_at);
+
+    if ((awi_flags() & AWI_TIMER) == 0) {
+        uint64_t timer = AWI_LOAD(awi.timer_need);
+        if (timer <= now_ns)
+            awi_raise(AWI_TIMER);
+        else {
+            timer = awi_sum(timer, AWI_LOAD(awi.slack_ns));
+            need = timer < need ? timer : need;
+        }
+    }
+    if (AWI_LOAD(awi.depth) != 0) {
+        uint64_t guard = awi.expire(now_ns);
+        need = guard < need ? guard : need;
+    }
+    return need;
+}

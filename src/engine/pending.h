@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pending.h: everything that the signal handler and the program share: the flags, the needs that the alarm
+ * serves, the array of guards. The handler reads nothing else.
+ *
+ * Who writes what, and what the other may see:
+ *   - Handler and program run on the same thread (a handler that runs elsewhere touches only `in_flight`), so a store
+ *     needs to be whole and in order for the compiler (AWI_STORE, awi_order), not for another processor.
+ *   - A field that both of them change is changed by one atomic read-modify-write: awi_pending, `expired`, `told`.
+ *   - `armed_at` is stored by both, under the protocol of cover.c, which tells by `runs` that the handler came in
+ *     between.
+ *   - Other threads touch awi_pending, the post queue and `sleeping`, sequentially consistent (post.c, wait.c).
+ */
+#ifndef AWI_PENDING_H
+#define AWI_PENDING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <alarmwheel/guard.h>
+#include <alarmwheel/safepoint.h>
+
+_Static_assert(__GCC_ATOMIC_LLONG_LOCK_FREE == 2, "alarmwheel needs 64-bit loads and stores that a signal cannot split");
+
+#define AWI_LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define AWI_STORE(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+
+/* Nothing moves across it, as seen by a handler on this thread. No instruction. */
+static inline void awi_order(void)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/* The bits of awi_pending. */
+enum {
+    AWI_TIMER = 1u,      /* the earliest timer is due, or a spent budget left some */
+    AWI_POST = 2u,       /* something was posted */
+    AWI_GUARD = 4u,      /* an expired guard stands */
+    AWI_QUIT = 8u,       /* aw_quit was called */
+    AWI_DISPATCHING = 16u /* a dispatch runs, or was left by longjmp: see dispatch.c */
+};
+
+enum { AWI_CLOSED, AWI_STARTING, AWI_RUNNING };
+
+#define AWI_GUARD_DEPTH 64u
+
+/* One guard that is entered. Written before `depth` covers it; from then on only `noticed_ns` changes. */
+struct awi_guard_entry {
+    uint64_t deadline_ns;
+    uint64_t effective_ns; /* the least deadline of this one and all around it */
+    uint64_t noticed_ns;   /* when its expiry was noticed; valid once its bit in `expired` is set */
+    struct aw_guard *guard;
+};
+
+struct awi_shared {
+    /* The program stores, the handler loads. */
+    uint32_t state;      /* AWI_CLOSED, AWI_STARTING, AWI_RUNNING */
+    uint32_t depth;      /* guards entered */
+    uint32_t base;       /* of these, entered outside the running callback: neither interrupted nor reported in it */
+    uint32_t shields;    /* not zero: plain system calls are not interrupted */
+    uint32_t waiting;    /* the owner is inside ppoll, or next to it, with all signals blocked around it */
+    uint64_t timer_need; /* the earliest timer's tick; AW_FOREVER: none, or a dispatch runs and will say */
+    uint64_t slack_ns;
+    uint64_t foreign_at; /* the alarm found at aw_init: when it is due; AW_FOREVER: none */
+    uint64_t foreign_interval_ns;
+    pid_t owner_tid;
+    pid_t pid;
+    int wakeup_fd; /* aw_wakeup_fd, or -1 */
+    int signal_fd; /* aw_set_wakeup_fd, or -1 */
+
+    /* Both store. */
+    uint64_t armed_at; /* the time for which the alarm is programmed; AW_FOREVER: it is not */
+    uint64_t expired;  /* bit i: guard i has expired */
+    uint64_t told;     /* bit i: and the program knows, so it is nagged no more */
+
+    /* The handler stores. */
+    uint64_t runs;      /* of the handler on the owner thread */
+    uint32_t in_flight; /* handlers that run on other threads: atomic */
+    uint32_t foreign_ran; /* while `waiting`: a handler that is not ours was found beneath ours */
+
+    /* Owner and posters; sequentially consistent. */
+    uint32_t sleeping; /* the owner is about to sleep, or sleeps: ring the doorbell */
+
+    /* How guards hook into the handler; NULL until the first guard is entered. Signal context. */
+    uint64_t (*expire)(uint64_t now_ns); /* marks the guards that are due; returns when the next one (or a nag) is */
+    void (*deliver)(void *context);      /* interrupts the plain system call that it stands at */
+
+    struct awi_guard_entry guards[AWI_GUARD_DEPTH];
+
+    /* Counters: the handler's are plain increments by one thread. */
+    uint64_t signals, spurious, forwarded, chained, dropped, programmed, avoided, guards_expired, recoveries, thefts;
+};
+
+extern struct awi_shared awi __attribute__((visibility("hidden")));
+
+/* True on the owner thread while its engine runs. Static TLS: no allocation and no lock in a handler. */
+extern _Thread_local bool awi_owner __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+#define AWI_LIKELY(x) __builtin_expect(!!(x), 1)
+#define AWI_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* 0 on the owner thread; -ENODEV without an engine; -EPERM on another thread. */
+int awi_denied(void);
+static inline int awi_check(void)
+{
+    return AWI_LIKELY(awi_owner) ? 0 : awi_denied();
+}
+
+static inline uint32_t awi_flags(void)
+{
+    return __atomic_load_n(&awi_pending, __ATOMIC_RELAXED);
+}
+
+/* Raises flags, and makes aw_wakeup_fd readable if one of them is new. Any thread, any context. */
+void awi_raise(uint32_t flags);
+
+static inline void awi_clear(uint32_t flags)
+{
+    __atomic_fetch_and(&awi_pending, ~flags, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Flags what is due at now_ns, timers and guards alike, and returns the earliest need that is not flagged:
+ * what the alarm has to be programmed for. Called by the handler, and by the program, which the handler may interrupt anywhere in it:
+ * flags are only added, so the two can only agree.
+ */
+uint64_t awi_flag_due(uint64_t now_ns);
+
+/* The guards that the running code is subject to: those entered inside the running callback, or all. */
+static inline uint64_t awi_visible_guards(void)
+{
+    uint32_t base = AWI_LOAD(awi.base);
+    return base < AWI_GUARD_DEPTH ? UINT64_MAX << base : 0;
+}
+
+/* The expired guards that the running code is subject to. */
+static inline uint64_t awi_expired_guards(void)
+{
+    return AWI_LOAD(awi.expired) & awi_visible_guards();
+}
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* run.c: a main loop for programs that have none: waits until told to quit, or until nothing is armed. */
+#include <errno.h>
+
+#include "dispatch.h"
+#include "engine.h"
+#include "pending.h"
+#include "post.h"
+#include "wait.h"
+
+static int run_result;  /* aw_quit's, from any thread or handler */
+static uint32_t is_running;
+
+static int run_until_quit(const void *here)
+{
+    for (;;) {
+        if ((awi_flags() & AWI_QUIT) != 0)
+            return __atomic_load_n(&run_result, __ATOMIC_SEQ_CST);
+        if (aw_wheel_armed(awi_engine.wheel) == 0 && (awi_flags() & AWI_POST) == 0)
+            return 0;
+        int result = awi_wait(NULL, 0, AW_FOREVER, true, here);
+        if (result < 0 && result != -EINTR)
+            return result;
+    }
+}
+
+AWI_OUTLINE int aw_run(void)
+{
+    struct awi_frame frame;
+    int denied = awi_check();
+    if (denied < 0)
+        return denied;
+    if (awi_in_callback(AWI_HERE) || awi_frame_is_open(&awi_engine.runner, AWI_HERE))
+        return -EDEADLK;
+    uint64_t epoch = awi_engine.epoch;
+    awi_frame_open(&frame, &awi_engine.runner);
+    awi_clear(AWI_QUIT);
+    __atomic_store_n(&is_running, 1, __ATOMIC_SEQ_CST);
+    int result = run_until_quit(AWI_HERE);
+    if (awi_engine.epoch != epoch)
+        return -ENODEV;
+    __atomic_store_n(&is_running, 0, __ATOMIC_SEQ_CST);
+    awi_clear(AWI_QUIT);
+    awi_frame_close(&frame, &awi_engine.runner);
+    return result;
+}
+
+int aw_quit(int result)
+{
+    if (__atomic_load_n(&awi.state, __ATOMIC_SEQ_CST) != AWI_RUNNING)
+        return -ENODEV;
+    if (__atomic_load_n(&is_running, __ATOMIC_SEQ_CST) == 0)
+        return -EINVAL;
+    __atomic_store_n(&run_result, result, __ATOMIC_SEQ_CST);
+    awi_raise(AWI_QUIT);
+    awi_wake_owner();
+    return 0;
+}

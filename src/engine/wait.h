@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* wait.h: sleeping until something is pending, for aw_wait, aw_poll and aw_run. */
+#ifndef AWI_WAIT_H
+#define AWI_WAIT_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Dispatches and sleeps. `until_callback`: returns once one has run; else goes on until a descriptor is ready. */
+int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callback, const void *here);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * expiry.c: the guards' part of the handler: which guards have expired, when to come again, and whom to interrupt. Marking is also done
+ * by the program when it has read the clock; a handler that comes in between marks the same guards, and each is counted by
+ * whoever set its bit.
+ */
+#include "expiry.h"
+
+#include "../engine/clock.h"
+#include "../engine/disposition.h"
+#include "../engine/engine.h"
+#include "../engine/pending.h"
+
+/*
+ * The signal may land just before the program enters a system call, or in a handler above one that blocks: so it comes again, until the
+ * program was told. Quickly at first; a program that ignores it for long is not worth 2 % of its time.
+ */
+#define NAG_NS AW_US(50)
+#define NAG_QUICKLY_FOR_NS AW_MS(100)
+#define NAG_SLOWLY_NS AW_MS(1)
+
+static uint64_t untold(void)
+{
+    return awi_expired_guards() & ~AWI_LOAD(awi.told);
+}
+
+static uint64_t next_nag(uint64_t guards, uint64_t now_ns)
+{
+    unsigned last = 63u - (unsigned)__builtin_clzll(guards);
+    uint64_t since = AWI_LOAD(awi.guards[last].noticed_ns);
+    return awi_sum(now_ns, now_ns - since < NAG_QUICKLY_FOR_NS || now_ns < since ? NAG_NS : NAG_SLOWLY_NS);
+}
+
+uint64_t awi_guard_expire(uint64_t now_ns)
+{
+    uint32_t depth = AWI_LOAD(awi.depth);
+    uint64_t expired = AWI_LOAD(awi.expired);
+    uint64_t due = 0;
+    uint64_t next = AW_FOREVER;
+
+    for (uint32_t i = 0; i < depth; ++i) {
+        uint64_t deadline = awi.guards[i].deadline_ns;
+        if ((expired >> i & 1) != 0)
+            continue;
+        if (deadline <= now_ns) {
+            AWI_STORE(awi.guards[i].noticed_ns, now_ns);
+            due |= UINT64_C(1) << i;
+        } else if (deadline < next) {
+            next = deadline;
+        }
+    }
+    if (due != 0) {
+        uint64_t before = __atomic_fetch_or(&awi.expired, due, __ATOMIC_RELAXED);
+        awi.guards_expired += (unsigned)__builtin_popcountll(due & ~before);
+        awi_raise(AWI_GUARD);
+    }
+    uint64_t nagged = untold();
+    if (nagged != 0) {
+        uint64_t nag = next_nag(nagged, now_ns);
+        next = nag < next ? nag : next;
+    }
+    return next;
+}
+
+void awi_guard_deliver(void *context)
+{
+    if (untold() == 0 || AWI_LOAD(awi.shields) != 0)
+        return;
+    if (awi_interrupt_can_step && awi_engine.interrupt == AW_INTERRUPT_STEP)
+        awi_interrupt_step(context);
+    else
+        awi_disposition_drop_restart();
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guard.c: scoped timeouts, as the program enters and leaves them. A user of the engine: it pushes onto the array of guards
+ * in pending.h, and hooks expiry.c into the handler when the first guard is entered.
+ *
+ * Entering, and the handler in between:
+ *
+ *   write the entry
+ *   depth + 1            from here on the handler may mark it
+ *   cover its deadline   program the alarm if it is the earliest: cover.c
+ *
+ * Leaving:
+ *
+ *   depth = index        a handler before this may still mark the guard: it has then expired
+ *   read the verdict     nothing marks it any more
+ *   clear its marks      the next guard at this index starts clean
+ */
+#include <alarmwheel/guard.h>
+
+#include <errno.h>
+
+#include "../engine/clock.h"
+#include "../engine/cover.h"
+#include "../engine/engine.h"
+#include "../engine/guards.h"
+#include "expiry.h"
+
+/* awi_state: values that memory does not hold by chance. */
+#define ENTERED UINT32_C(0x67e47e2d)
+#define LEFT UINT32_C(0x67e41ef7)
+
+#define KNOWN_FLAGS AW_GUARD_COARSE
+
+static bool is_entered(const struct aw_guard *guard)
+{
+    uint32_t index = guard->awi_index;
+    return guard->awi_state == ENTERED && index < AWI_LOAD(awi.depth) && awi.guards[index].guard == guard;
+}
+
+static bool is_on_stack(const struct aw_guard *guard, uint32_t depth)
+{
+    while (depth != 0 && awi.guards[depth - 1].guard != guard)
+        --depth;
+    return depth != 0;
+}
+
+/* The guard at `index` and those around it; within a callback, not those outside the callback. */
+static uint64_t enclosing(uint32_t index)
+{
+    uint64_t up_to = ~(UINT64_MAX << index << 1);
+    return index >= AWI_LOAD(awi.base) ? up_to & awi_visible_guards() : up_to;
+}
+
+static void push(struct aw_guard *guard, uint32_t depth, uint64_t deadline_ns)
+{
+    struct awi_guard_entry *entry = &awi.guards[depth];
+    uint64_t around = depth != 0 ? awi.guards[depth - 1].effective_ns : AW_FOREVER;
+
+    guard->awi_epoch = awi_engine.epoch;
+    guard->awi_fired = NULL;
+    guard->awi_lateness_ns = 0;
+    guard->awi_file = NULL;
+    guard->awi_error = 0;
+    guard->awi_index = depth;
+    guard->awi_slots = 0;
+    guard->awi_state = ENTERED;
+    entry->deadline_ns = deadline_ns;
+    entry->effective_ns = deadline_ns < around ? deadline_ns : around;
+    entry->noticed_ns = 0;
+    entry->guard = guard;
+    awi_order();
+    AWI_STORE(awi.depth, depth + 1);
+    awi_order();
+}
+
+static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, const void *here)
+{
+    int denied = awi_check();
+    if (AWI_UNLIKELY(denied < 0))
+        return denied;
+    if (AWI_UNLIKELY((flags & ~KNOWN_FLAGS) != 0))
+        return -EINVAL;
+    awi_guards_prune(here);
+    uint32_t depth = AWI_LOAD(awi.depth);
+    if (AWI_UNLIKELY(depth == AWI_GUARD_DEPTH))
+        return -EAGAIN;
+    if (AWI_UNLIKELY(is_on_stack(guard, depth)))
+        return -EINVAL;
+    if (AWI_UNLIKELY(awi.expire == NULL)) {
+        awi.expire = awi_guard_expire;
+        awi.deliver = awi_guard_deliver;
+        awi_order();
+    }
+    uint64_t now = (flags & AW_GUARD_COARSE) != 0 ? awi_clock_coarse() : awi_clock_now();
+    uint64_t deadline = awi_sum(now, timeout_ns);
+    awi_recover_if_lost(now);
+    push(guard, depth, deadline);
+    if (AWI_LIKELY(deadline >= AWI_LOAD(awi.armed_at))) {
+        ++awi.avoided;
+        return 0;
+    }
+    int result = awi_cover_slow(false);
+    if (result < 0)
+        awi_guards_drop(depth);
+    return result;
+}
+
+static int not_entered(struct aw_guard *guard, int error)
+{
+    if (!awi_owner || !is_on_stack(guard, AWI_LOAD(awi.depth))) {
+        guard->awi_state = LEFT;
+        guard->awi_fired = NULL;
+        guard->awi_lateness_ns = 0;
+    }
+    guard->awi_error = error;
+    return error;
+}
+
+/* After `depth` no longer covers it: who expired, and how late that was noticed. */
+static int verdict(struct aw_guard *guard, uint32_t index, uint64_t expired)
+{
+    uint64_t visible = expired & enclosing(index);
+    if (visible == 0)
+        return 0;
+    guard->awi_fired = awi.guards[__builtin_ctzll(visible)].guard;
+    if ((visible >> index & 1) == 0)
+        return -ECANCELED;
+    uint64_t noticed = awi.guards[index].noticed_ns;
+    uint64_t deadline = awi.guards[index].deadline_ns;
+    guard->awi_lateness_ns = noticed > deadline ? noticed - deadline : 0;
+    return -ETIMEDOUT;
+}
+
+static inline int leave(struct aw_guard *guard)
+{
+    if (AWI_UNLIKELY(!awi_owner)) {
+        /* A forked child leaves what its parent entered. */
+        bool inherited = guard->awi_state == ENTERED && guard->awi_epoch != awi_engine.epoch;
+        return inherited ? 0 : awi_denied();
+    }
+    if (AWI_UNLIKELY(guard->awi_state != ENTERED))
+        return -ENOENT;
+    guard->awi_state = LEFT;
+    uint32_t index = guard->awi_index;
+    if (AWI_UNLIKELY(index >= AWI_LOAD(awi.depth) || awi.guards[index].guard != guard))
+        return 0; /* dropped by rewind, or of an engine before */
+    AWI_STORE(awi.depth, index);
+    awi_order();
+    uint64_t expired = AWI_LOAD(awi.expired);
+    if (AWI_LIKELY(expired == 0))
+        return 0;
+    int result = verdict(guard, index, expired);
+    awi_guards_drop(index);
+    return result;
+}
+
+AWI_OUTLINE int aw_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags)
+{
+    if (AWI_UNLIKELY(guard == NULL))
+        return -EINVAL;
+    int result = enter(guard, timeout_ns, flags, AWI_HERE);
+    return AWI_LIKELY(result == 0) ? 0 : not_entered(guard, result);
+}
+
+int aw_guard_leave(struct aw_guard *guard)
+{
+    return AWI_UNLIKELY(guard == NULL) ? -EINVAL : leave(guard);
+}
+
+AWI_OUTLINE int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, int (*fn)(void *arg), void *arg)
+{
+    if (guard == NULL || fn == NULL)
+        return -EINVAL;
+    int result = aw_guard_enter(guard, timeout_ns, flags);
+    if (result < 0)
+        return result;
+    int returned = fn(arg);
+    result = leave(guard);
+    return result < 0 ? result : returned;
+}
+
+/* The outermost expired guard among this one and those around it. */
+static const struct aw_guard *fired(const struct aw_guard *guard)
+{
+    if (!awi_owner || !is_entered(guard))
+        return guard->awi_state == LEFT || guard->awi_state == ENTERED ? guard->awi_fired : NULL;
+    uint64_t visible = AWI_LOAD(awi.expired) & enclosing(guard->awi_index);
+    return visible != 0 ? awi.guards[__builtin_ctzll(visible)].guard : NULL;
+}
+
+bool aw_guard_expired(const struct aw_guard *guard)
+{
+    if (guard == NULL || fired(guard) == NULL)
+        return false;
+    if (awi_owner && is_entered(guard))
+        awi_guards_told();
+    return true;
+}
+
+const struct aw_guard *aw_guard_fired(const struct aw_guard *guard)
+{
+    return guard != NULL ? fired(guard) : NULL;
+}
+
+uint64_t aw_guard_lateness_ns(const struct aw_guard *guard)
+{
+    if (guard == NULL)
+        return 0;
+    if (!awi_owner || !is_entered(guard))
+        return guard->awi_state == LEFT ? guard->awi_lateness_ns : 0;
+    const struct awi_guard_entry *entry = &awi.guards[guard->awi_index];
+    uint64_t noticed = AWI_LOAD(entry->noticed_ns);
+    bool expired = (AWI_LOAD(awi.expired) >> guard->awi_index & 1) != 0;
+    return expired && noticed > entry->deadline_ns ? noticed - entry->deadline_ns : 0;
+}
+
+int aw_guard_error(const struct aw_guard *guard)
+{
+    return guard != NULL ? guard->awi_error : -EINVAL;
+}
+
+AWI_OUTLINE int aw_guard_mark(void)
+{
+    int denied = awi_check();
+    if (denied < 0)
+        return denied;
+    awi_guards_prune(AWI_HERE);
+    return (int)AWI_LOAD(awi.depth);
+}
+
+AWI_OUTLINE int aw_guard_rewind(int mark)
+{
+    int denied = awi_check();
+    if (denied < 0)
+        return denied;
+    /* Guards that were pruned meanwhile lay beyond the mark, too. */
+    uint32_t depth = AWI_LOAD(awi.depth);
+    if (mark < 0 || (uint32_t)mark > depth || (uint32_t)mark < AWI_LOAD(awi.base))
+        return -EINVAL;
+    awi_guards_drop((uint32_t)mark);
+    return (int)(depth - (uint32_t)mark);
+}
