@@ -31,6 +31,7 @@ set(alarmwheel_sources
   src/guard/expiry.c
   src/guard/interrupt.c
   src/guard/scope.c
+  src/guard/scope.c
   src/version.c)
 list(TRANSFORM alarmwheel_sources PREPEND "${PROJECT_SOURCE_DIR}/")
 alarmwheel_existing(alarmwheel_sources)

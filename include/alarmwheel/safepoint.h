@@ -34,7 +34,7 @@ AW_API int aw_safepoint_slow(void);
 static inline int aw_safepoint(void)
 {
 #if defined(__GNUC__)
-    return __builtin_expect(awi_pending != 0, 0) ? aw_safepoint_slow() : 0;
+    return __builtin_expect(__atomic_load_n(&awi_pending, __ATOMIC_RELAXED) != 0, 0) ? aw_safepoint_slow() : 0;
 #else
     return awi_pending != 0 ? aw_safepoint_slow() : 0;
 #endif

@@ -25,13 +25,13 @@ extern "C" {
 AW_API int aw_timer_create(struct aw_timer *timer, aw_timer_fn *fn, void *arg);
 
 /*
- * Arms the timer to run once, delay_ns from now by a fresh reading of the clock; replaces what it was armed for. 0: at the
- * next safe point, but never within the dispatch that runs. Makes a system call only where the timer becomes strictly the earliest.
+ * Arms the timer to run once, delay_ns from now by a fresh reading of the clock; replaces what it was armed for. 0: when the
+ * current tick ends. Never within the dispatch that runs. Makes a system call only where the timer becomes strictly the earliest.
  * Returns 0. Errors: -EINVAL (AW_FOREVER), -ENOENT; and what setitimer says: then the timer is as it was.
  */
 AW_API int aw_timer_arm(struct aw_timer timer, uint64_t delay_ns);
 
-/* The same at a deadline on CLOCK_MONOTONIC; reads no clock. One that has passed is due at the next safe point. */
+/* The same at a deadline on CLOCK_MONOTONIC; reads no clock. One that has passed is due at once, though never within the dispatch that runs. */
 AW_API int aw_timer_arm_at(struct aw_timer timer, uint64_t deadline_ns);
 
 /*

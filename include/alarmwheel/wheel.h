@@ -25,7 +25,7 @@ struct aw_wheel; /* opaque */
  * A handle to a timer: an index into the slab and the generation of the record there. A copy of a handle is
  * as good as the handle. The zero handle means none. Once the timer is deleted every copy is stale, and
  * each call with it says -ENOENT. (A record carries 19 bits of generation. Where the slab may grow, a record
- * that has used them up is retired; in fixed memory it wraps, so there a handle that was kept for 524,288
+ * that has used them up is retired; in fixed memory it wraps, so there a handle that was kept for 524,287
  * re-uses of its record can name a stranger.)
  */
 struct aw_timer {

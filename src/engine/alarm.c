@@ -92,14 +92,17 @@ void awi_alarm_close(uint64_t found_at, uint64_t found_interval_ns)
 
 void awi_alarm_forget(void)
 {
-    kind = AW_ALARM_ITIMER;
+    const struct itimerval stop = { { 0, 0 }, { 0, 0 } };
+    /* Not inherited: but a forged signal may have had the handler program it before the child came here. */
+    if (kind == AW_ALARM_ITIMER)
+        setitimer(ITIMER_REAL, &stop, NULL);
 }
 
 int awi_alarm_program(uint64_t at_ns, uint64_t now_ns)
 {
     int saved_errno = errno;
     int failed;
-    ++awi.programmed;
+    awi_count(&awi.programmed, 1);
     if (kind == AW_ALARM_POSIX) {
         struct itimerspec spec = { { 0, 0 }, { 0, 0 } };
         if (at_ns != AW_FOREVER) {

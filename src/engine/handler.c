@@ -35,11 +35,11 @@ static void handle_elsewhere(int signo, siginfo_t *info, void *context)
     __atomic_fetch_add(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&awi.state, __ATOMIC_SEQ_CST) == AWI_RUNNING) {
         if (awi_alarm_rang(info)) {
-            __atomic_fetch_add(&awi.forwarded, 1, __ATOMIC_RELAXED);
+            awi_count(&awi.forwarded, 1);
             awi_doorbell_ring(signo, AWI_BELL_ALARM);
         } else {
             bool passed = awi_disposition_chain(signo, info, context, false);
-            __atomic_fetch_add(passed ? &awi.chained : &awi.dropped, 1, __ATOMIC_RELAXED);
+            awi_count(passed ? &awi.chained : &awi.dropped, 1);
         }
     }
     __atomic_fetch_sub(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
@@ -115,9 +115,9 @@ static void pass_on(const struct arrival *arrival, int signo, siginfo_t *info, v
     if (arrival->from_us && !arrival->foreign_due)
         return;
     if (awi_disposition_chain(signo, info, context, arrival->foreign_due))
-        ++awi.chained;
+        awi_count(&awi.chained, 1);
     else
-        ++awi.dropped;
+        awi_count(&awi.dropped, 1);
 }
 
 void awi_handle(int signo, siginfo_t *info, void *context)

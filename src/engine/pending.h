@@ -88,7 +88,7 @@ struct awi_shared {
 
     struct awi_guard_entry guards[AWI_GUARD_DEPTH];
 
-    /* Counters: the handler's are plain increments by one thread. */
+    /* Counters: plain where only one of the two counts, by awi_count where both do. */
     uint64_t signals, spurious, forwarded, chained, dropped, programmed, avoided, guards_expired, recoveries, thefts;
 };
 
@@ -110,6 +110,11 @@ static inline int awi_check(void)
 static inline uint32_t awi_flags(void)
 {
     return __atomic_load_n(&awi_pending, __ATOMIC_RELAXED);
+}
+
+static inline void awi_count(uint64_t *counter, unsigned n)
+{
+    __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
 }
 
 /* Raises flags, and makes aw_wakeup_fd readable if one of them is new. Any thread, any context. */

@@ -51,7 +51,7 @@ uint64_t awi_guard_expire(uint64_t now_ns)
     }
     if (due != 0) {
         uint64_t before = __atomic_fetch_or(&awi.expired, due, __ATOMIC_RELAXED);
-        awi.guards_expired += (unsigned)__builtin_popcountll(due & ~before);
+        awi_count(&awi.guards_expired, (unsigned)__builtin_popcountll(due & ~before));
         awi_raise(AWI_GUARD);
     }
     uint64_t nagged = untold();

@@ -25,9 +25,13 @@
 #include "../engine/guards.h"
 #include "expiry.h"
 
-/* awi_state: values that memory does not hold by chance. */
+/*
+ * awi_state: values that memory does not hold by chance. The fields that tell who fired are written, and read, in EXPIRED
+ * only, so that entering has nothing to clear.
+ */
 #define ENTERED UINT32_C(0x67e47e2d)
 #define LEFT UINT32_C(0x67e41ef7)
+#define EXPIRED UINT32_C(0x67e4e291)
 
 #define KNOWN_FLAGS AW_GUARD_COARSE
 
@@ -57,22 +61,44 @@ static void push(struct aw_guard *guard, uint32_t depth, uint64_t deadline_ns)
     uint64_t around = depth != 0 ? awi.guards[depth - 1].effective_ns : AW_FOREVER;
 
     guard->awi_epoch = awi_engine.epoch;
-    guard->awi_fired = NULL;
-    guard->awi_lateness_ns = 0;
-    guard->awi_file = NULL;
     guard->awi_error = 0;
     guard->awi_index = depth;
-    guard->awi_slots = 0;
     guard->awi_state = ENTERED;
     entry->deadline_ns = deadline_ns;
     entry->effective_ns = deadline_ns < around ? deadline_ns : around;
-    entry->noticed_ns = 0;
     entry->guard = guard;
     awi_order();
     AWI_STORE(awi.depth, depth + 1);
     awi_order();
 }
 
+static void hook(void)
+{
+    awi.expire = awi_guard_expire;
+    awi.deliver = awi_guard_deliver;
+    awi_order();
+}
+
+/* There are guards around this one. */
+AWI_OUTLINE static int check_nesting(const struct aw_guard *guard, const void *here)
+{
+    awi_guards_prune(here);
+    uint32_t depth = AWI_LOAD(awi.depth);
+    if (depth == AWI_GUARD_DEPTH)
+        return -EAGAIN;
+    return is_on_stack(guard, depth) ? -EINVAL : 0;
+}
+
+/* The guard that was pushed last is the earliest need. */
+AWI_OUTLINE static int cover_top(void)
+{
+    int result = awi_cover_slow(false);
+    if (result < 0)
+        awi_guards_drop(AWI_LOAD(awi.depth) - 1);
+    return result;
+}
+
+/* The clock comes first, and what is rare stands apart: little has to be kept across calls. */
 static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, const void *here)
 {
     int denied = awi_check();
@@ -80,38 +106,27 @@ static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned fl
         return denied;
     if (AWI_UNLIKELY((flags & ~KNOWN_FLAGS) != 0))
         return -EINVAL;
-    awi_guards_prune(here);
-    uint32_t depth = AWI_LOAD(awi.depth);
-    if (AWI_UNLIKELY(depth == AWI_GUARD_DEPTH))
-        return -EAGAIN;
-    if (AWI_UNLIKELY(is_on_stack(guard, depth)))
-        return -EINVAL;
-    if (AWI_UNLIKELY(awi.expire == NULL)) {
-        awi.expire = awi_guard_expire;
-        awi.deliver = awi_guard_deliver;
-        awi_order();
-    }
     uint64_t now = (flags & AW_GUARD_COARSE) != 0 ? awi_clock_coarse() : awi_clock_now();
     uint64_t deadline = awi_sum(now, timeout_ns);
     awi_recover_if_lost(now);
-    push(guard, depth, deadline);
-    if (AWI_LIKELY(deadline >= AWI_LOAD(awi.armed_at))) {
-        ++awi.avoided;
-        return 0;
+    if (AWI_LOAD(awi.depth) != 0) {
+        int error = check_nesting(guard, here);
+        if (AWI_UNLIKELY(error < 0))
+            return error;
     }
-    int result = awi_cover_slow(false);
-    if (result < 0)
-        awi_guards_drop(depth);
-    return result;
+    if (AWI_UNLIKELY(awi.expire == NULL))
+        hook();
+    push(guard, AWI_LOAD(awi.depth), deadline);
+    if (AWI_UNLIKELY(deadline < AWI_LOAD(awi.armed_at)))
+        return cover_top();
+    ++awi.avoided;
+    return 0;
 }
 
 static int not_entered(struct aw_guard *guard, int error)
 {
-    if (!awi_owner || !is_on_stack(guard, AWI_LOAD(awi.depth))) {
+    if (!awi_owner || !is_on_stack(guard, AWI_LOAD(awi.depth)))
         guard->awi_state = LEFT;
-        guard->awi_fired = NULL;
-        guard->awi_lateness_ns = 0;
-    }
     guard->awi_error = error;
     return error;
 }
@@ -122,7 +137,9 @@ static int verdict(struct aw_guard *guard, uint32_t index, uint64_t expired)
     uint64_t visible = expired & enclosing(index);
     if (visible == 0)
         return 0;
+    guard->awi_state = EXPIRED;
     guard->awi_fired = awi.guards[__builtin_ctzll(visible)].guard;
+    guard->awi_lateness_ns = 0;
     if ((visible >> index & 1) == 0)
         return -ECANCELED;
     uint64_t noticed = awi.guards[index].noticed_ns;
@@ -183,7 +200,7 @@ AWI_OUTLINE int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsig
 static const struct aw_guard *fired(const struct aw_guard *guard)
 {
     if (!awi_owner || !is_entered(guard))
-        return guard->awi_state == LEFT || guard->awi_state == ENTERED ? guard->awi_fired : NULL;
+        return guard->awi_state == EXPIRED ? guard->awi_fired : NULL;
     uint64_t visible = AWI_LOAD(awi.expired) & enclosing(guard->awi_index);
     return visible != 0 ? awi.guards[__builtin_ctzll(visible)].guard : NULL;
 }
@@ -207,7 +224,7 @@ uint64_t aw_guard_lateness_ns(const struct aw_guard *guard)
     if (guard == NULL)
         return 0;
     if (!awi_owner || !is_entered(guard))
-        return guard->awi_state == LEFT ? guard->awi_lateness_ns : 0;
+        return guard->awi_state == EXPIRED ? guard->awi_lateness_ns : 0;
     const struct awi_guard_entry *entry = &awi.guards[guard->awi_index];
     uint64_t noticed = AWI_LOAD(entry->noticed_ns);
     bool expired = (AWI_LOAD(awi.expired) >> guard->awi_index & 1) != 0;

@@ -21,15 +21,20 @@ int aw_timer_create(struct aw_timer *timer, aw_timer_fn *fn, void *arg)
     return denied < 0 ? denied : aw_wheel_timer_create(awi_engine.wheel, timer, fn, arg);
 }
 
+static int cover_earlier(struct aw_timer timer, uint64_t deadline_ns, const void *here)
+{
+    return awi_wheel_knows(awi_engine.wheel, timer)
+               ? awi_timer_need(awi_wheel_round_up(awi_engine.wheel, deadline_ns), here)
+               : -ENOENT;
+}
+
 /* Has the alarm cover deadline_ns, for a timer that exists. */
 static inline int cover(struct aw_timer timer, uint64_t deadline_ns, const void *here)
 {
-    uint64_t need = awi_wheel_round_up(awi_engine.wheel, deadline_ns);
-    if (AWI_LIKELY(need >= AWI_LOAD(awi.timer_need))) {
-        ++awi.avoided;
-        return 0;
-    }
-    return awi_wheel_knows(awi_engine.wheel, timer) ? awi_timer_need(need, here) : -ENOENT;
+    if (AWI_UNLIKELY(deadline_ns < AWI_LOAD(awi.timer_need)))
+        return cover_earlier(timer, deadline_ns, here);
+    ++awi.avoided;
+    return 0;
 }
 
 AWI_OUTLINE int aw_timer_arm(struct aw_timer timer, uint64_t delay_ns)
@@ -76,12 +81,14 @@ AWI_OUTLINE int aw_timer_again(struct aw_timer timer)
     if (result < 0)
         return result;
     uint64_t now = awi_clock_coarse();
-    uint64_t delay;
+    uint64_t deadline;
     awi_recover_if_lost(now);
-    result = awi_wheel_delay(awi_engine.wheel, timer, &delay);
-    if (AWI_UNLIKELY(result < 0))
+    result = awi_wheel_again(awi_engine.wheel, timer, now, AWI_LOAD(awi.timer_need), &deadline);
+    if (AWI_LIKELY(result == 0))
+        ++awi.avoided;
+    if (AWI_LIKELY(result <= 0))
         return result;
-    result = cover(timer, awi_sum(now, delay), AWI_HERE);
+    result = cover_earlier(timer, deadline, AWI_HERE);
     return result < 0 ? result : aw_wheel_timer_again(awi_engine.wheel, timer, now);
 }
 

@@ -101,9 +101,7 @@ void awi_arm_schedule(struct aw_wheel *w, uint32_t index, uint64_t ns)
     }
     awi_slot_set(&w->record[index], AWI_OVERDUE);
     awi_append(w, AWI_OVERDUE, index);
-    if (w->floor < w->overdue_at) {
-        w->overdue_at = w->floor;
-    }
+    w->overdue_at = w->floor; /* from one dispatch's beginning to the next the floor only falls */
 }
 
 int aw_wheel_timer_arm_at(struct aw_wheel *wheel, struct aw_timer timer, uint64_t deadline_ns)
@@ -153,42 +151,39 @@ int aw_wheel_timer_arm_every(struct aw_wheel *wheel, struct aw_timer timer, uint
     return 0;
 }
 
-int awi_wheel_delay(const struct aw_wheel *w, struct aw_timer timer, uint64_t *delay_ns)
+int awi_wheel_again(struct aw_wheel *w, struct aw_timer timer, uint64_t now_ns, uint64_t covered_ns,
+                    uint64_t *deadline_ns)
 {
     uint32_t index = (uint32_t)timer.id;
-    uint64_t interval;
+    uint64_t delay;
 
     if (!awi_known(w, timer)) {
         return -ENOENT;
     }
-    interval = w->interval[index - AWI_FIRST];
-    if (AWI_UNLIKELY(w->record[index].meta & AWI_PERIODIC)) {
-        *delay_ns = interval & (AWI_PERIOD_LIMIT - 1);
-        return 0;
+    bool periodic = w->record[index].meta & AWI_PERIODIC;
+    delay = w->interval[index - AWI_FIRST];
+    if (AWI_UNLIKELY(periodic)) {
+        delay &= AWI_PERIOD_LIMIT - 1;
+    } else if (AWI_UNLIKELY(delay-- == 0)) {
+        return -EINVAL;
     }
-    *delay_ns = interval - 1;
-    return interval != 0 ? 0 : -EINVAL;
+    *deadline_ns = awi_sum(now_ns, delay);
+    if (AWI_UNLIKELY(*deadline_ns < covered_ns)) {
+        return 1;
+    }
+    if (AWI_UNLIKELY(periodic)) {
+        awi_arm_schedule(w, index, *deadline_ns);
+    } else {
+        arm_once(w, index, awi_tick_up(w, *deadline_ns));
+    }
+    return 0;
 }
 
 int aw_wheel_timer_again(struct aw_wheel *wheel, struct aw_timer timer, uint64_t now_ns)
 {
-    uint32_t index = (uint32_t)timer.id;
-    uint64_t delay;
-    int result;
+    uint64_t deadline;
 
-    if (wheel == NULL) {
-        return -EINVAL;
-    }
-    result = awi_wheel_delay(wheel, timer, &delay);
-    if (AWI_UNLIKELY(result < 0)) {
-        return result;
-    }
-    if (AWI_UNLIKELY(wheel->record[index].meta & AWI_PERIODIC)) {
-        awi_arm_schedule(wheel, index, awi_sum(now_ns, delay));
-    } else {
-        arm_once(wheel, index, awi_tick_up(wheel, awi_sum(now_ns, delay)));
-    }
-    return 0;
+    return wheel == NULL ? -EINVAL : awi_wheel_again(wheel, timer, now_ns, 0, &deadline);
 }
 
 int aw_wheel_timer_disarm(struct aw_wheel *wheel, struct aw_timer timer)

@@ -55,8 +55,12 @@ void awi_wheel_abandon(struct aw_wheel *w);
 /* True if the handle is not stale. */
 bool awi_wheel_knows(const struct aw_wheel *w, struct aw_timer timer);
 
-/* What aw_wheel_timer_again would add to the time: the last delay, or the period. -ENOENT; -EINVAL: none yet. */
-int awi_wheel_delay(const struct aw_wheel *w, struct aw_timer timer, uint64_t *delay_ns);
+/*
+ * aw_wheel_timer_again, for who must act first if the new deadline comes before covered_ns: then 1, with the
+ * deadline stored and nothing changed. Else 0, -ENOENT, or -EINVAL: no delay yet.
+ */
+int awi_wheel_again(struct aw_wheel *w, struct aw_timer timer, uint64_t now_ns, uint64_t covered_ns,
+                    uint64_t *deadline_ns);
 
 /* As aw_wheel_next, exact: what stands in front of the earliest living timer is cleared away. Not during a dispatch. */
 uint64_t awi_wheel_settle(struct aw_wheel *w);
