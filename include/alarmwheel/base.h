@@ -41,7 +41,7 @@ extern "C" {
 
 /* Whole units as nanoseconds. Constant expressions; they saturate at AW_FOREVER, negative values too. */
 #define AWI_UNITS(n, unit) \
-    ((uint64_t)(n) > UINT64_MAX / (unit) ? UINT64_MAX : (uint64_t)(n) * (unit))
+    ((uint64_t)(n) * (unit) / (unit) == (uint64_t)(n) ? (uint64_t)(n) * (unit) : UINT64_MAX)
 #define AW_US(n) AWI_UNITS(n, UINT64_C(1000))
 #define AW_MS(n) AWI_UNITS(n, UINT64_C(1000000))
 #define AW_SEC(n) AWI_UNITS(n, UINT64_C(1000000000))

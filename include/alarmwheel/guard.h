@@ -55,7 +55,7 @@ struct aw_guard {
 
 /*
  * Enters the guard: what follows, until aw_guard_leave, may take timeout_ns (AW_FOREVER: no limit of its own, only those around it).
- * Returns 0. Errors: -EINVAL (NULL, unknown flags, the guard is entered already); -EAGAIN (64 guards are entered); and what setitimer says. On an error
+ * A guard that is entered already starts anew, and those inside it are dropped. Returns 0. Errors: -EINVAL (NULL, unknown flags); -EAGAIN (64 guards are entered); and what setitimer says. On an error
  * nothing is entered.
  */
 AW_API int aw_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags);

@@ -156,7 +156,7 @@ static int report_guards(uint64_t now_ns)
 static void abandon(void)
 {
     awi_wheel_abandon(awi_engine.wheel);
-    awi_engine.dispatcher.frame = NULL;
+    awi.dispatcher.frame = NULL;
     AWI_STORE(awi.base, 0);
     publish_next_timer(awi_clock_now());
     awi_raise(AWI_TIMER | AWI_POST);
@@ -166,7 +166,7 @@ bool awi_in_callback(const void *here)
 {
     if (AWI_LIKELY((awi_flags() & AWI_DISPATCHING) == 0))
         return false;
-    if (awi_frame_is_open(&awi_engine.dispatcher, here))
+    if (awi_frame_is_open(&awi.dispatcher, here))
         return true;
     abandon();
     return false;
@@ -181,7 +181,7 @@ int awi_dispatch(unsigned budget, const void *here)
     if (awi_in_callback(here))
         return report_guards(round.now_ns);
 
-    awi_frame_open(&round.frame, &awi_engine.dispatcher);
+    awi_frame_open(&round.frame, &awi.dispatcher);
     AWI_STORE(awi.timer_need, AW_FOREVER);
     awi_order();
     __atomic_fetch_or(&awi_pending, AWI_DISPATCHING, __ATOMIC_SEQ_CST);
@@ -195,7 +195,7 @@ int awi_dispatch(unsigned budget, const void *here)
     if (is_another_engine(&round))
         return -ENODEV;
 
-    awi_frame_close(&round.frame, &awi_engine.dispatcher);
+    awi_frame_close(&round.frame, &awi.dispatcher);
     int covered = publish_next_timer(round.now_ns);
     int guards = report_guards(round.now_ns);
     if (round.result < 0)

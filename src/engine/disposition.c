@@ -81,9 +81,9 @@ void awi_disposition_open(void)
 }
 
 /*
- * SIG_IGN first: it discards a signal that is pending, on whichever thread. Straight to SIG_DFL would let that
- * signal kill the process. Handlers already under way on other threads are waited for; one that has a frame but has not reached its
- * first instruction finds the engine closed and returns.
+ * Handlers and posters under way on other threads are waited for, since they may ring the doorbell; one that begins now finds the engine
+ * closed and returns. Then SIG_IGN: it discards a signal that is pending, on whichever thread. Straight to SIG_DFL would let that signal
+ * kill the process. In the other order a late doorbell would stay: a signal that is blocked is kept even while it is ignored.
  */
 void awi_disposition_give_back(void)
 {
@@ -92,12 +92,12 @@ void awi_disposition_give_back(void)
     sigset_t set;
     set_of(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    while (__atomic_load_n(&awi.in_flight, __ATOMIC_SEQ_CST) != 0)
+        sched_yield();
     if (sigaction(signo_taken, NULL, &now) == 0 && is_ours(&now)) {
         memset(&ignore, 0, sizeof ignore);
         ignore.sa_handler = SIG_IGN;
         sigaction(signo_taken, &ignore, NULL);
-        while (__atomic_load_n(&awi.in_flight, __ATOMIC_SEQ_CST) != 0)
-            sched_yield();
         sigaction(signo_taken, &found, NULL);
     }
     if (was_pending)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * engine.c: starts and stops the engine, counts its callers, reports its counters, and puts a forked child at peace. The order of starting
- * is: memory, then the disposition (blocked), then the alarm, then the owner, and only then is the signal let through; each
+ * is: memory, then the alarm, then the disposition (blocked), then the owner, and only then is the signal let through; each
  * step can fail, and undoes those before it. Stopping goes the other way.
  */
 #include "engine.h"
@@ -89,6 +89,7 @@ static void drop_wheel(void)
 /* All that handler and program share, as at the very start, but for `in_flight`, which other threads may be changing. */
 static void reset_shared(void)
 {
+    awi.dispatcher = (struct awi_frame_record){ NULL, 0 };
     awi.depth = awi.base = awi.shields = awi.waiting = awi.foreign_ran = 0;
     awi.timer_need = awi.foreign_at = awi.armed_at = AW_FOREVER;
     awi.slack_ns = awi.foreign_interval_ns = 0;
@@ -128,16 +129,19 @@ static int watch_forks(void)
     return -failed;
 }
 
-/* Disposition and alarm. */
+/*
+ * Alarm and disposition. The alarm that runs already is stopped first: one that goes off before that still finds its own handler, whichever
+ * thread it reaches, and after that none comes. (With our handler in its place first, one that goes off in between would be nobody's.)
+ */
 static int take_signal(const struct aw_options *options)
 {
     int signo = options->alarm == AW_ALARM_ITIMER ? SIGALRM : options->signo != 0 ? options->signo : SIGRTMIN + 6;
-    int result = awi_disposition_take(signo, awi_handle);
+    int result = awi_alarm_open(options->alarm, signo, &awi.foreign_at, &awi.foreign_interval_ns);
     if (result < 0)
         return result;
-    result = awi_alarm_open(options->alarm, signo, &awi.foreign_at, &awi.foreign_interval_ns);
+    result = awi_disposition_take(signo, awi_handle);
     if (result < 0)
-        awi_disposition_give_back();
+        awi_alarm_close(awi.foreign_at, awi.foreign_interval_ns);
     return result;
 }
 

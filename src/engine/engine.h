@@ -15,9 +15,7 @@ struct awi_engine {
     int callers;    /* of aw_init */
     uint64_t epoch; /* changes at every start and in every forked child */
 
-    /* The dispatch and the aw_run that are under way: marks in their frames. */
-    struct awi_frame_record dispatcher;
-    struct awi_frame_record runner;
+    struct awi_frame_record runner; /* the aw_run that runs: a mark in its frame */
 
     uint64_t expirations, overruns, posts, worst_lateness_ns;
 };

@@ -66,6 +66,13 @@ static bool foreign_alarm_is_due(uint64_t now_ns)
     return true;
 }
 
+/* A callback that was left by longjmp no longer hides the guards around it. */
+static void find_left_callback(const void *here)
+{
+    if (AWI_LOAD(awi.base) != 0 && !awi_frame_is_open(&awi.dispatcher, here))
+        AWI_STORE(awi.base, 0);
+}
+
 static bool guards_are_untold(void)
 {
     return (awi_expired_guards() & ~AWI_LOAD(awi.told)) != 0;
@@ -114,10 +121,10 @@ static void pass_on(const struct arrival *arrival, int signo, siginfo_t *info, v
 {
     if (arrival->from_us && !arrival->foreign_due)
         return;
-    if (awi_disposition_chain(signo, info, context, arrival->foreign_due))
-        awi_count(&awi.chained, 1);
-    else
-        awi_count(&awi.dropped, 1);
+    bool passed = awi_disposition_chain(signo, info, context, arrival->foreign_due);
+    awi_count(passed ? &awi.chained : &awi.dropped, 1);
+    if (passed && AWI_LOAD(awi.waiting))
+        AWI_STORE(awi.foreign_ran, 1); /* the waiter owes its caller an -EINTR for this one too */
 }
 
 void awi_handle(int signo, siginfo_t *info, void *context)
@@ -139,6 +146,7 @@ void awi_handle(int signo, siginfo_t *info, void *context)
     if (AWI_LOAD(awi.waiting) && sigismember(&((const ucontext_t *)context)->uc_sigmask, signo) == 0)
         AWI_STORE(awi.foreign_ran, 1);
 
+    find_left_callback(AWI_HERE);
     struct arrival arrival = classify(info);
     uint64_t now = awi_clock_now();
     uint64_t need = flag(&arrival, now);

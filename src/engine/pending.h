@@ -21,6 +21,8 @@
 #include <alarmwheel/guard.h>
 #include <alarmwheel/safepoint.h>
 
+#include "frame.h"
+
 _Static_assert(__GCC_ATOMIC_LLONG_LOCK_FREE == 2, "alarmwheel needs 64-bit loads and stores that a signal cannot split");
 
 #define AWI_LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
@@ -66,6 +68,7 @@ struct awi_shared {
     uint64_t foreign_interval_ns;
     pid_t owner_tid;
     pid_t pid;
+    struct awi_frame_record dispatcher; /* the dispatch that runs: a mark in its frame */
     int wakeup_fd; /* aw_wakeup_fd, or -1 */
     int signal_fd; /* aw_set_wakeup_fd, or -1 */
 
@@ -76,7 +79,7 @@ struct awi_shared {
 
     /* The handler stores. */
     uint64_t runs;      /* of the handler on the owner thread */
-    uint32_t in_flight; /* handlers that run on other threads: atomic */
+    uint32_t in_flight; /* handlers and posters that run on other threads: atomic; aw_shutdown waits for them */
     uint32_t foreign_ran; /* while `waiting`: a handler that is not ours was found beneath ours */
 
     /* Owner and posters; sequentially consistent. */

@@ -50,12 +50,24 @@ void awi_wake_owner(void)
         awi_doorbell_ring(awi_disposition_signo(), AWI_BELL_POST);
 }
 
-int aw_post(aw_post_fn *fn, void *arg)
+bool awi_post_begin(void)
 {
-    if (__atomic_load_n(&awi.state, __ATOMIC_ACQUIRE) != AWI_RUNNING)
-        return -ENODEV;
-    if (fn == NULL)
-        return -EINVAL;
+    if (!awi_owner)
+        __atomic_fetch_add(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&awi.state, __ATOMIC_SEQ_CST) == AWI_RUNNING)
+        return true;
+    awi_post_end();
+    return false;
+}
+
+void awi_post_end(void)
+{
+    if (!awi_owner)
+        __atomic_fetch_sub(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
+}
+
+static int post(aw_post_fn *fn, void *arg)
+{
     uint32_t position = __atomic_load_n(&claims, __ATOMIC_RELAXED);
     struct cell *cell;
     for (;;) {
@@ -74,6 +86,15 @@ int aw_post(aw_post_fn *fn, void *arg)
     awi_raise(AWI_POST);
     awi_wake_owner();
     return 0;
+}
+
+int aw_post(aw_post_fn *fn, void *arg)
+{
+    if (!awi_post_begin())
+        return -ENODEV;
+    int result = fn != NULL ? post(fn, arg) : -EINVAL;
+    awi_post_end();
+    return result;
 }
 
 bool awi_post_take(struct awi_posted *posted)

@@ -18,6 +18,13 @@ bool awi_post_take(struct awi_posted *posted);
 /* Empties the queue. No poster may be active: start of an engine. */
 void awi_post_reset(void);
 
+/*
+ * Around what may ring the doorbell: aw_shutdown waits for those on other threads, so that no doorbell comes once the old disposition
+ * is back. False: no engine.
+ */
+bool awi_post_begin(void);
+void awi_post_end(void);
+
 /* Wakes the owner if it sleeps in a wait. Any thread, any context. */
 void awi_wake_owner(void);
 

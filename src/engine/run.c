@@ -47,12 +47,14 @@ AWI_OUTLINE int aw_run(void)
 
 int aw_quit(int result)
 {
-    if (__atomic_load_n(&awi.state, __ATOMIC_SEQ_CST) != AWI_RUNNING)
+    if (!awi_post_begin())
         return -ENODEV;
-    if (__atomic_load_n(&is_running, __ATOMIC_SEQ_CST) == 0)
-        return -EINVAL;
-    __atomic_store_n(&run_result, result, __ATOMIC_SEQ_CST);
-    awi_raise(AWI_QUIT);
-    awi_wake_owner();
-    return 0;
+    bool runs = __atomic_load_n(&is_running, __ATOMIC_SEQ_CST) != 0;
+    if (runs) {
+        __atomic_store_n(&run_result, result, __ATOMIC_SEQ_CST);
+        awi_raise(AWI_QUIT);
+        awi_wake_owner();
+    }
+    awi_post_end();
+    return runs ? 0 : -EINVAL;
 }

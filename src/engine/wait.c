@@ -81,6 +81,17 @@ static int sleep_once(struct pollfd *fds, nfds_t n, uint64_t deadline_ns, enum s
     return result;
 }
 
+/* An aw_quit that came as its aw_run ended is nobody's any more. */
+static bool told_to_quit(void)
+{
+    if (AWI_LIKELY((awi_flags() & AWI_QUIT) == 0))
+        return false;
+    if (awi_engine.runner.frame != NULL)
+        return true;
+    awi_clear(AWI_QUIT);
+    return false;
+}
+
 int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callback, const void *here)
 {
     if (awi_in_callback(here))
@@ -93,7 +104,7 @@ int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callb
         result = awi_dispatch(0, here);
         if (result < 0 || (result > 0 && until_callback))
             break;
-        if (until_callback && (awi_flags() & AWI_QUIT) != 0)
+        if (told_to_quit() && until_callback)
             break;
         result = sleep_once(fds, n, deadline, &slept);
         if (result != 0 || slept == SLEPT_TO_DEADLINE)

@@ -41,11 +41,13 @@ static bool is_entered(const struct aw_guard *guard)
     return guard->awi_state == ENTERED && index < AWI_LOAD(awi.depth) && awi.guards[index].guard == guard;
 }
 
-static bool is_on_stack(const struct aw_guard *guard, uint32_t depth)
+/* The index of a guard on the array, or `depth`. */
+static uint32_t find(const struct aw_guard *guard, uint32_t depth)
 {
-    while (depth != 0 && awi.guards[depth - 1].guard != guard)
-        --depth;
-    return depth != 0;
+    uint32_t index = depth;
+    while (index != 0 && awi.guards[index - 1].guard != guard)
+        --index;
+    return index != 0 ? index - 1 : depth;
 }
 
 /* The guard at `index` and those around it; within a callback, not those outside the callback. */
@@ -79,14 +81,20 @@ static void hook(void)
     awi_order();
 }
 
-/* There are guards around this one. */
+/*
+ * There are guards around this one. One at the very same address was in a frame that was left by longjmp, and that is
+ * now there again: it goes, with those inside it.
+ */
 AWI_OUTLINE static int check_nesting(const struct aw_guard *guard, const void *here)
 {
     awi_guards_prune(here);
     uint32_t depth = AWI_LOAD(awi.depth);
-    if (depth == AWI_GUARD_DEPTH)
+    uint32_t index = find(guard, depth);
+    if (index < depth)
+        awi_guards_drop(index);
+    else if (depth == AWI_GUARD_DEPTH)
         return -EAGAIN;
-    return is_on_stack(guard, depth) ? -EINVAL : 0;
+    return 0;
 }
 
 /* The guard that was pushed last is the earliest need. */
@@ -125,7 +133,8 @@ static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned fl
 
 static int not_entered(struct aw_guard *guard, int error)
 {
-    if (!awi_owner || !is_on_stack(guard, AWI_LOAD(awi.depth)))
+    uint32_t depth = AWI_LOAD(awi.depth);
+    if (!awi_owner || find(guard, depth) == depth)
         guard->awi_state = LEFT;
     guard->awi_error = error;
     return error;
@@ -163,6 +172,8 @@ static inline int leave(struct aw_guard *guard)
         return 0; /* dropped by rewind, or of an engine before */
     AWI_STORE(awi.depth, index);
     awi_order();
+    if (AWI_UNLIKELY(index < AWI_LOAD(awi.base)))
+        AWI_STORE(awi.base, index); /* a guard from outside the callback; what it enters next is its own */
     uint64_t expired = AWI_LOAD(awi.expired);
     if (AWI_LIKELY(expired == 0))
         return 0;

@@ -107,7 +107,11 @@ int aw_timer_delete(struct aw_timer timer)
 int aw_timer_remaining(struct aw_timer timer, uint64_t *remaining_ns)
 {
     int denied = awi_check();
-    return denied < 0 ? denied : aw_wheel_timer_remaining(awi_engine.wheel, timer, awi_clock_now(), remaining_ns);
+    if (denied < 0)
+        return denied;
+    uint64_t now = awi_clock_now();
+    awi_recover_if_lost(now);
+    return aw_wheel_timer_remaining(awi_engine.wheel, timer, now, remaining_ns);
 }
 
 int aw_timer_overrun(struct aw_timer timer, uint64_t *missed)

@@ -45,8 +45,11 @@ static void place_arrays(struct aw_wheel *w, void *block, uint32_t capacity)
 static void *allocate(uint64_t bytes)
 {
     uint64_t aligned = align_up(bytes);
+    int saved_errno = errno;
+    void *block = aligned > PTRDIFF_MAX ? NULL : aligned_alloc(AWI_ALIGNMENT, (size_t)aligned);
 
-    return aligned > PTRDIFF_MAX ? NULL : aligned_alloc(AWI_ALIGNMENT, (size_t)aligned);
+    errno = saved_errno;
+    return block;
 }
 
 static void init_lists(struct aw_wheel *w)
