@@ -50,6 +50,8 @@ configure_file("${PROJECT_SOURCE_DIR}/cmake/alarmwheel.pc.in" "${PROJECT_BINARY_
 configure_file("${PROJECT_SOURCE_DIR}/cmake/install-pc.cmake.in" "${PROJECT_BINARY_DIR}/install-pc.cmake" @ONLY)
 install(SCRIPT "${PROJECT_BINARY_DIR}/install-pc.cmake" COMPONENT Development)
 
-install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs/man/" DESTINATION "${CMAKE_INSTALL_MANDIR}/man3"
-  COMPONENT Development FILES_MATCHING PATTERN "*.3")
+foreach(section IN ITEMS 3 7)
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs/man/" DESTINATION "${CMAKE_INSTALL_MANDIR}/man${section}"
+    COMPONENT Development FILES_MATCHING PATTERN "*.${section}")
+endforeach()
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT Development)

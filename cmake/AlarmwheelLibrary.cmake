@@ -34,7 +34,6 @@ set(alarmwheel_sources
   src/guard/scope.c
   src/version.c)
 list(TRANSFORM alarmwheel_sources PREPEND "${PROJECT_SOURCE_DIR}/")
-alarmwheel_existing(alarmwheel_sources)
 
 set(alarmwheel_headers
   alarmwheel.h

@@ -28,7 +28,7 @@ endif()
 
 if(ALARMWHEEL_COVERAGE AND ALARMWHEEL_GCOVR)
   add_custom_target(coverage-report
-    COMMAND "${ALARMWHEEL_GCOVR}" --root "${PROJECT_SOURCE_DIR}" --filter src/ --object-directory
+    COMMAND "${ALARMWHEEL_GCOVR}" --root "${PROJECT_SOURCE_DIR}" --filter "${PROJECT_SOURCE_DIR}/src/" --object-directory
       "${PROJECT_BINARY_DIR}" --fail-under-line 95 "${PROJECT_BINARY_DIR}"
     WORKING_DIRECTORY "${PROJECT_BINARY_DIR}" USES_TERMINAL VERBATIM)
 endif()

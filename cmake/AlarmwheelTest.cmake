@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# aw_add_check_test(name SOURCES file... LABELS label... [TIMEOUT seconds] [WRAP function...]
-#                   [LIBRARIES library...] [DEFINITIONS def...] [ENVIRONMENT VAR=value...] [RUN_SERIAL])
+# aw_add_check_test(name SOURCES file... LABELS label... [TIMEOUT seconds] [LIBRARIES library...]
+#                   [DEFINITIONS def...] [ENVIRONMENT VAR=value...] [RUN_SERIAL])
 #
-# A test program on Check, linked with the static library, of which it may see the internals. WRAP has the linker
-# send calls of a function to the test's __wrap_ function (ld --wrap), for fakes and for faults.
+# A test program on Check, linked with the static library, of which it may see the internals. For each function
+# __wrap_f in its sources the linker sends it the calls of f (ld --wrap): fakes, and faults.
 
 # Kernels with many bits of address randomisation leave older ThreadSanitizers no room; setarch turns it off.
 set(alarmwheel_test_launcher "")
@@ -28,30 +28,28 @@ set(alarmwheel_test_environment
 
 function(aw_add_check_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "RUN_SERIAL" "TIMEOUT"
-    "SOURCES;LABELS;WRAP;LIBRARIES;DEFINITIONS;ENVIRONMENT")
+    "SOURCES;LABELS;LIBRARIES;DEFINITIONS;ENVIRONMENT")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES OR NOT arg_LABELS)
-    message(FATAL_ERROR "aw_add_check_test(${name}): needs SOURCES and LABELS; not understood: ${arg_UNPARSED_ARGUMENTS}")
+    message(FATAL_ERROR "aw_add_check_test(${name}): needs SOURCES and LABELS; "
+      "not understood: ${arg_UNPARSED_ARGUMENTS}")
   endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
 
   list(TRANSFORM arg_SOURCES PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/" REGEX "^[^/]")
-  foreach(source IN LISTS arg_SOURCES)
-    if(NOT EXISTS "${source}")
-      message(STATUS "not there yet: ${source}")
-      set_property(DIRECTORY "${PROJECT_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
-      return()
-    endif()
-  endforeach()
-
   add_executable(${name} ${arg_SOURCES})
   alarmwheel_compile(${name})
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE ${arg_DEFINITIONS})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests/support")
   target_link_libraries(${name} PRIVATE alarmwheel_static PkgConfig::CHECK ${arg_LIBRARIES})
-  foreach(function IN LISTS arg_WRAP)
-    target_link_options(${name} PRIVATE "LINKER:--wrap=${function}")
+  foreach(source IN LISTS arg_SOURCES)
+    set_property(DIRECTORY "${PROJECT_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
+    file(STRINGS "${source}" lines REGEX "__wrap_[a-z0-9_]+\\(")
+    foreach(line IN LISTS lines)
+      string(REGEX REPLACE ".*__wrap_([a-z0-9_]+)\\(.*" "\\1" function "${line}")
+      target_link_options(${name} PRIVATE "LINKER:--wrap=${function}") # doubles are dropped
+    endforeach()
   endforeach()
 
   add_test(NAME ${name} COMMAND ${alarmwheel_test_launcher} "$<TARGET_FILE:${name}>")

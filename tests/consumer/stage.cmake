@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+#
+# Installs this build into the staging directory, looks at what is there, and makes a second copy elsewhere: the
+# CMake package must work from wherever it is moved to.
+
+cmake_minimum_required(VERSION 3.21)
+include("${CMAKE_CURRENT_LIST_DIR}/must.cmake")
+
+file(REMOVE_RECURSE "${STAGE}" "${MOVED}")
+must("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${STAGE}" --config "${CONFIG}")
+
+file(GLOB_RECURSE installed RELATIVE "${STAGE}" "${STAGE}/*")
+foreach(file IN LISTS installed)
+  if(NOT file MATCHES "^include/alarmwheel/[a-z]+\\.h$"
+     AND NOT file MATCHES "libalarmwheel\\.(a|so|so\\.[0-9.]+)$"
+     AND NOT file MATCHES "/cmake/alarmwheel/alarmwheel-[a-z-]+\\.cmake$"
+     AND NOT file MATCHES "/pkgconfig/alarmwheel\\.pc$"
+     AND NOT file MATCHES "^share/man/man([37])/[a-zA-Z_]+\\.[37]$"
+     AND NOT file MATCHES "^share/doc/alarmwheel/LICENSE$")
+    fail("installed, but not meant to be: ${file}")
+  endif()
+endforeach()
+file(GLOB headers RELATIVE "${SOURCE}/include" "${SOURCE}/include/alarmwheel/*.h")
+foreach(header IN LISTS headers)
+  if(NOT "include/${header}" IN_LIST installed)
+    fail("not installed: ${header}")
+  endif()
+endforeach()
+
+# The text files that users read must not name the machine that built them.
+file(GLOB_RECURSE texts "${STAGE}/*.cmake" "${STAGE}/*.h" "${STAGE}/*.[37]")
+foreach(text IN LISTS texts)
+  file(READ "${text}" content)
+  foreach(path IN ITEMS "${SOURCE}/" "${BUILD}/")
+    string(FIND "${content}" "${path}" at)
+    if(NOT at EQUAL -1)
+      fail("${text} names ${path}")
+    endif()
+  endforeach()
+endforeach()
+
+file(COPY "${STAGE}/" DESTINATION "${MOVED}")
+file(GLOB_RECURSE pc "${MOVED}/*.pc")
+file(REMOVE ${pc})
