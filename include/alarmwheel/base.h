@@ -39,7 +39,10 @@ extern "C" {
 /* No deadline at all. To arm a timer with it is an error (-EINVAL); to wait or guard with it is not. */
 #define AW_FOREVER UINT64_MAX
 
-/* Whole units as nanoseconds. Constant expressions; they saturate at AW_FOREVER, negative values too. */
+/*
+ * Whole units as nanoseconds. Constant expressions; they saturate at AW_FOREVER, negative values too. `n` is
+ * evaluated more than once.
+ */
 #define AWI_UNITS(n, unit) \
     ((uint64_t)(n) * (unit) / (unit) == (uint64_t)(n) ? (uint64_t)(n) * (unit) : UINT64_MAX)
 #define AW_US(n) AWI_UNITS(n, UINT64_C(1000))

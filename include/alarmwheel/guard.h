@@ -27,7 +27,7 @@ extern "C" {
 
 /* Flags of a guard: a constant expression. */
 #define AW_GUARD_DEFAULT 0u
-#define AW_GUARD_COARSE 1u /* read the coarse clock, and add its resolution: five times cheaper; late by at most one kernel tick, never early */
+#define AW_GUARD_COARSE 1u /* read the coarse clock, and add its resolution twice: five times cheaper; late by at most two kernel ticks, never early */
 
 /*
  * A guard, in the frame of the code that enters it. Its size is part of the ABI; its fields are not for use. It has room for the

@@ -43,7 +43,7 @@ AW_API int aw_timer_arm_every(struct aw_timer timer, uint64_t first_ns, uint64_t
 
 /*
  * The delay of the last aw_timer_arm (or the period) once more: the refresh of a connection's timeout, as libev's ev_timer_again. It reads
- * the coarse clock and adds its resolution, so the deadline is late by at most one kernel tick (4 ms at 250 Hz), never
+ * the coarse clock and adds its resolution twice, so the deadline is late by at most two kernel ticks (8 ms at 250 Hz), never
  * early. Errors: -ENOENT; -EINVAL where the timer had no delay yet.
  */
 AW_API int aw_timer_again(struct aw_timer timer);

@@ -22,18 +22,18 @@ uint64_t awi_clock_coarse(void)
 {
 #ifdef CLOCK_MONOTONIC_COARSE
     /* Asked once: the kernel's tick does not change. A race writes the same value twice. */
-    static uint64_t resolution_ns;
-    uint64_t resolution = __atomic_load_n(&resolution_ns, __ATOMIC_RELAXED);
+    static uint64_t most_lag_ns;
+    uint64_t lag = __atomic_load_n(&most_lag_ns, __ATOMIC_RELAXED);
     struct timespec now;
-    if (resolution == 0) {
+    if (lag == 0) {
         struct timespec tick;
         if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) != 0)
             return awi_clock_now();
-        resolution = to_ns(&tick);
-        __atomic_store_n(&resolution_ns, resolution, __ATOMIC_RELAXED);
+        lag = 2 * to_ns(&tick);
+        __atomic_store_n(&most_lag_ns, lag, __ATOMIC_RELAXED);
     }
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return to_ns(&now) + resolution;
+    return to_ns(&now) + lag;
 #else
     return awi_clock_now();
 #endif

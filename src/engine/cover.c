@@ -57,13 +57,13 @@ int awi_cover_slow(bool anyway)
     }
 }
 
-void awi_recover(uint64_t now_ns)
+void awi_recover(void)
 {
     ++awi.recoveries;
     if (awi_disposition_retake())
         ++awi.thefts;
-    if (awi_cover_slow(true) < 0)
-        AWI_STORE(awi.armed_at, now_ns); /* it is tried again when this is overdue */
+    /* Where it fails `armed_at` stays overdue, and the next call tries again. */
+    (void)awi_cover_slow(true);
 }
 
 int awi_cover_exactly(void)

@@ -19,14 +19,14 @@ static inline int awi_cover(uint64_t need_ns)
     return AWI_LIKELY(need_ns >= AWI_LOAD(awi.armed_at)) ? 0 : awi_cover_slow(false);
 }
 
-void awi_recover(uint64_t now_ns);
+void awi_recover(void);
 
 /* Every call that has read the clock looks whether the alarm was lost: ignored, stolen, or swallowed. */
 static inline void awi_recover_if_lost(uint64_t now_ns)
 {
     uint64_t armed_at = AWI_LOAD(awi.armed_at);
     if (AWI_UNLIKELY(armed_at < now_ns && now_ns - armed_at > AWI_LOST_NS))
-        awi_recover(now_ns);
+        awi_recover();
 }
 
 /* Takes back an alarm that is set for earlier than anything needs: 1 if it was, 0 if not. */

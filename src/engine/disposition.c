@@ -133,6 +133,28 @@ bool awi_disposition_retake(void)
     return stolen;
 }
 
+/* What is pending without a handler, as SIGCHLD mostly, is thrown away when the mask opens, and interrupts nobody. */
+static bool has_handler(int signo)
+{
+    struct sigaction action;
+    return sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+}
+
+bool awi_disposition_foreign_is_pending(const sigset_t *mask)
+{
+    sigset_t pending;
+    int saved_errno = errno;
+    bool found_one = false;
+    /* Not by sigisemptyset: glibc 2.36's does not see the real-time signals. */
+    if (sigpending(&pending) == 0) {
+        for (int signo = 1; signo < NSIG && !found_one; ++signo)
+            found_one = signo != signo_taken && sigismember(&pending, signo) == 1 && sigismember(mask, signo) == 0 &&
+                        has_handler(signo);
+    }
+    errno = saved_errno;
+    return found_one;
+}
+
 int awi_disposition_signo(void)
 {
     return signo_taken;

@@ -26,6 +26,9 @@ void awi_disposition_forked(bool was_owner);
 /* If somebody has replaced our handler: takes the place again, in front of theirs. True if so. */
 bool awi_disposition_retake(void);
 
+/* All signals are blocked: is there one pending, not ours, that a handler waits for and that `mask` lets through? */
+bool awi_disposition_foreign_is_pending(const sigset_t *mask);
+
 /* The signal that the engine uses. */
 int awi_disposition_signo(void);
 

@@ -97,6 +97,7 @@ static void reset_shared(void)
     awi.signals = awi.spurious = awi.forwarded = awi.chained = awi.dropped = 0;
     awi.programmed = awi.avoided = awi.guards_expired = awi.recoveries = awi.thefts = 0;
     __atomic_store_n(&awi.sleeping, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&awi.running, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&awi_pending, 0, __ATOMIC_SEQ_CST);
 }
 

@@ -66,6 +66,21 @@ static bool foreign_alarm_is_due(uint64_t now_ns)
     return true;
 }
 
+/* Where the interrupted code's stack ends. Our own frame lies far below, and makes frames that were left look alive. */
+static const void *interrupted_stack(const void *context)
+{
+#if defined(__x86_64__)
+    return (const void *)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+    return (const void *)((const ucontext_t *)context)->uc_mcontext.sp;
+#elif defined(__riscv)
+    return (const void *)((const ucontext_t *)context)->uc_mcontext.__gregs[REG_SP];
+#else
+    (void)context;
+    return AWI_HERE;
+#endif
+}
+
 /* A callback that was left by longjmp no longer hides the guards around it. */
 static void find_left_callback(const void *here)
 {
@@ -146,7 +161,7 @@ void awi_handle(int signo, siginfo_t *info, void *context)
     if (AWI_LOAD(awi.waiting) && sigismember(&((const ucontext_t *)context)->uc_sigmask, signo) == 0)
         AWI_STORE(awi.foreign_ran, 1);
 
-    find_left_callback(AWI_HERE);
+    find_left_callback(interrupted_stack(context));
     struct arrival arrival = classify(info);
     uint64_t now = awi_clock_now();
     uint64_t need = flag(&arrival, now);

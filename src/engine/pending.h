@@ -84,6 +84,7 @@ struct awi_shared {
 
     /* Owner and posters; sequentially consistent. */
     uint32_t sleeping; /* the owner is about to sleep, or sleeps: ring the doorbell */
+    uint32_t running;  /* an aw_run runs, which aw_quit can end */
 
     /* How guards hook into the handler; NULL until the first guard is entered. Signal context. */
     uint64_t (*expire)(uint64_t now_ns); /* marks the guards that are due; returns when the next one (or a nag) is */

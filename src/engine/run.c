@@ -8,8 +8,7 @@
 #include "post.h"
 #include "wait.h"
 
-static int run_result;  /* aw_quit's, from any thread or handler */
-static uint32_t is_running;
+static int run_result; /* aw_quit's, from any thread or handler */
 
 static int run_until_quit(const void *here)
 {
@@ -35,11 +34,11 @@ AWI_OUTLINE int aw_run(void)
     uint64_t epoch = awi_engine.epoch;
     awi_frame_open(&frame, &awi_engine.runner);
     awi_clear(AWI_QUIT);
-    __atomic_store_n(&is_running, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&awi.running, 1, __ATOMIC_SEQ_CST);
     int result = run_until_quit(AWI_HERE);
     if (awi_engine.epoch != epoch)
         return -ENODEV;
-    __atomic_store_n(&is_running, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&awi.running, 0, __ATOMIC_SEQ_CST);
     awi_clear(AWI_QUIT);
     awi_frame_close(&frame, &awi_engine.runner);
     return result;
@@ -49,7 +48,7 @@ int aw_quit(int result)
 {
     if (!awi_post_begin())
         return -ENODEV;
-    bool runs = __atomic_load_n(&is_running, __ATOMIC_SEQ_CST) != 0;
+    bool runs = __atomic_load_n(&awi.running, __ATOMIC_SEQ_CST) != 0;
     if (runs) {
         __atomic_store_n(&run_result, result, __ATOMIC_SEQ_CST);
         awi_raise(AWI_QUIT);

@@ -11,7 +11,7 @@
  *   ours alone               `runs` has changed: go on
  *   a foreign one alone      `runs` has not: -EINTR
  *   ours, then others        our frame blocks everything, and when it returns the mask of before ppoll, full, is in force:
- *                            the others stay pending and end the next ppoll
+ *                            the others are pending still, and run when we open the mask: -EINTR
  *   a foreign one, then ours the foreign handler's frame lies beneath ours, with a mask that let ours through: the handler
  *                            sees that and sets foreign_ran: -EINTR
  */
@@ -24,6 +24,7 @@
 #include "clock.h"
 #include "cover.h"
 #include "dispatch.h"
+#include "disposition.h"
 #include "engine.h"
 #include "pending.h"
 
@@ -53,7 +54,8 @@ static int sleep_with(struct pollfd *fds, nfds_t n, uint64_t span_ns, const sigs
         return ready;
     if (errno != EINTR)
         return -errno;
-    return AWI_LOAD(awi.foreign_ran) || AWI_LOAD(awi.runs) == runs ? -EINTR : 0;
+    bool foreign = AWI_LOAD(awi.foreign_ran) || AWI_LOAD(awi.runs) == runs || awi_disposition_foreign_is_pending(mask);
+    return foreign ? -EINTR : 0;
 }
 
 /* One look and one sleep. 0: go round again. */
@@ -81,13 +83,14 @@ static int sleep_once(struct pollfd *fds, nfds_t n, uint64_t deadline_ns, enum s
     return result;
 }
 
-/* An aw_quit that came as its aw_run ended is nobody's any more. */
-static bool told_to_quit(void)
+/* An aw_quit is nobody's any more where its aw_run has just ended, or was left by longjmp. */
+AWI_OUTLINE static bool told_to_quit(void)
 {
     if (AWI_LIKELY((awi_flags() & AWI_QUIT) == 0))
         return false;
-    if (awi_engine.runner.frame != NULL)
+    if (awi_frame_is_open(&awi_engine.runner, AWI_HERE))
         return true;
+    __atomic_store_n(&awi.running, 0, __ATOMIC_SEQ_CST);
     awi_clear(AWI_QUIT);
     return false;
 }

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -71,6 +72,9 @@ static bool blocks_by_request(long number, unsigned long request)
         return request == F_SETLKW || request == F_OFD_SETLKW;
     if (number == SYS_ioctl)
         return request == TCSBRK || request == TCSBRKP || request == TCSETSW || request == TCSETSF;
+    if (number == SYS_futex) /* sem_wait; the waits of mutexes and the like go on by themselves */
+        return (request & (unsigned long)FUTEX_CMD_MASK) == FUTEX_WAIT ||
+               (request & (unsigned long)FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
     return false;
 }
 

@@ -34,14 +34,18 @@ void awi_wheel_begin(struct aw_wheel *w, uint64_t now_ns)
  * The todo list is empty: fills it with what comes next, and moves `now` there. False: nothing is left up to
  * the target, where `now` then is.
  *
- * `now` must never pass the start of an occupied slot, nor come to stand on one other than by emptying it:
+ * `now` must never pass the start of an occupied slot, nor come to stand on one, other than by emptying it:
  * from then on its ticks belong to lower levels. So a slot goes before a list that is due at its very start.
+ * Within the slot that is emptied `now` goes on to its minimum, since nothing else can be due before: the
+ * timer that is waited for then runs at once, however high its level. The slot's head says that it begins
+ * there, which keeps re-arming lazy for what is on the todo list.
  */
 static bool advance(struct aw_wheel *w)
 {
     uint32_t slot = awi_first_slot(w);
     uint64_t start = slot < AWI_SLOTS ? awi_near_tick(w, w->record[slot].meta) : AWI_NEVER;
     uint64_t other = w->late_at < w->far_min ? w->late_at : w->far_min;
+    uint64_t least;
 
     if (AWI_UNLIKELY(other <= w->target) && (other < start || other <= w->now)) {
         w->now = other > w->now ? other : w->now;
@@ -52,7 +56,10 @@ static bool advance(struct aw_wheel *w)
         w->now = w->target;
         return false;
     }
-    w->now = start;
+    least = awi_near_tick(w, w->record[slot].when);
+    other = other < w->target ? other : w->target;
+    w->now = least < other ? least : other;
+    w->record[slot].meta = (uint32_t)w->now;
     awi_splice(w, AWI_TODO, slot);
     return true;
 }
@@ -113,11 +120,86 @@ static void hand_out(struct aw_wheel *w, uint32_t index, struct awi_due *due)
     }
 }
 
+/*
+ * Looks at a record of the todo list, which has forgotten it already. The dead are laid off; what was moved later,
+ * or is due within a slot of a lower level, is linked anew. True: it is due.
+ */
+static inline bool visit(struct aw_wheel *w, uint32_t index)
+{
+    uint64_t tick;
+
+    if (AWI_UNLIKELY(!(w->record[index].meta & AWI_ARMED))) {
+        awi_lay_off(w, index);
+        return false;
+    }
+    tick = due_tick(w, index);
+    if (tick <= w->now) {
+        return true;
+    }
+    if (tick - w->now < AWI_LEVEL_SLOTS) {
+        __builtin_prefetch(&w->call[index - AWI_FIRST]); /* likely to be run in this very dispatch */
+    }
+    awi_link(w, index, tick);
+    return false;
+}
+
+/*
+ * Visits the todo list until a timer is due, and returns that one, unlinked; 0 if the list or the budget came to
+ * its end.
+ *
+ * With many timers each record is a cache miss, and a list can only be followed one miss after the other. So it is
+ * followed from both ends in turn, and while it lasts its head is kept in registers: through memory, or with one
+ * variable for both, the processor would wait for either end's miss before it begins the other's.
+ */
+static uint32_t drain(struct aw_wheel *w, unsigned *budget)
+{
+    struct awi_record *record = w->record;
+    uint32_t first = record[AWI_TODO].next;
+    uint32_t last = record[AWI_TODO].prev;
+    unsigned left = *budget;
+    uint32_t due = 0;
+
+    while (left > 0) {
+        uint32_t index = first;
+
+        left--;
+        first = record[index].next;
+        if (index == last) {
+            first = last = AWI_TODO;
+        }
+        if (visit(w, index)) {
+            due = index;
+            break;
+        }
+        if (first == AWI_TODO || left == 0) {
+            break;
+        }
+        index = last;
+        left--;
+        last = record[index].prev;
+        if (index == first) {
+            first = last = AWI_TODO;
+        }
+        if (visit(w, index)) {
+            due = index;
+            break;
+        }
+        if (first == AWI_TODO) {
+            break;
+        }
+    }
+    *budget = left;
+    record[AWI_TODO].next = first;
+    record[AWI_TODO].prev = last;
+    record[first].prev = AWI_TODO;
+    record[last].next = AWI_TODO;
+    return due;
+}
+
 int awi_wheel_pop(struct aw_wheel *w, unsigned *budget, struct awi_due *due)
 {
     for (;;) {
         uint32_t index;
-        uint64_t tick;
 
         if (awi_empty(w, AWI_TODO) && !advance(w)) {
             return 0;
@@ -125,19 +207,11 @@ int awi_wheel_pop(struct aw_wheel *w, unsigned *budget, struct awi_due *due)
         if (*budget == 0) {
             return -EAGAIN;
         }
-        --*budget;
-        index = w->record[AWI_TODO].next;
-        if (!(w->record[index].meta & AWI_ARMED)) {
-            awi_bury(w, index);
-            continue;
-        }
-        tick = due_tick(w, index);
-        awi_unlink(w, index);
-        if (tick <= w->now) {
+        index = drain(w, budget);
+        if (index != 0) {
             hand_out(w, index, due);
             return 1;
         }
-        awi_link(w, index, tick);
     }
 }
 

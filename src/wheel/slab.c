@@ -48,6 +48,8 @@ static void *allocate(uint64_t bytes)
     int saved_errno = errno;
     void *block = aligned > PTRDIFF_MAX ? NULL : aligned_alloc(AWI_ALIGNMENT, (size_t)aligned);
 
+    /* Compilers may take it that an allocation leaves errno alone, and leave the next store out. */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     errno = saved_errno;
     return block;
 }
@@ -218,11 +220,10 @@ static void release(struct aw_wheel *w, uint32_t index)
     w->free++;
 }
 
-void awi_bury(struct aw_wheel *w, uint32_t index)
+void awi_lay_off(struct aw_wheel *w, uint32_t index)
 {
     struct awi_record *r = &w->record[index];
 
-    awi_unlink(w, index);
     w->linked--;
     w->dead--;
     if (r->meta & AWI_DELETED) {
@@ -231,6 +232,12 @@ void awi_bury(struct aw_wheel *w, uint32_t index)
     } else {
         awi_slot_set(r, AWI_NONE);
     }
+}
+
+void awi_bury(struct aw_wheel *w, uint32_t index)
+{
+    awi_unlink(w, index);
+    awi_lay_off(w, index);
 }
 
 static void collect(struct aw_wheel *w, uint32_t count)

@@ -216,6 +216,9 @@ static inline void awi_slot_set(struct awi_record *r, uint32_t slot)
 /* slab.c: takes a record out of its list that is not armed; a deleted one becomes free. */
 void awi_bury(struct aw_wheel *w, uint32_t index);
 
+/* slab.c: the same for one that its list has forgotten already. */
+void awi_lay_off(struct aw_wheel *w, uint32_t index);
+
 /* slab.c: looks at the next 64 records for dead ones if the dead outnumber the living. */
 void awi_collect(struct aw_wheel *w);
 
