@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* pieces.c: the list of all pieces over alarmwheel, for the race checker's main program. */
+#include "race.h"
+
+extern const struct race_piece timer_pieces[], wait_pieces[], guard_pieces[], engine_pieces[];
+
+const struct race_piece *const race_pieces[] = { timer_pieces, wait_pieces, guard_pieces, engine_pieces,
+                                                 NULL };
