@@ -40,8 +40,8 @@ extern "C" {
 #define AW_FOREVER UINT64_MAX
 
 /*
- * Whole units as nanoseconds. Constant expressions; they saturate at AW_FOREVER, negative values too. `n` is
- * evaluated more than once.
+ * Whole units as nanoseconds. Constant expressions; they saturate at AW_FOREVER, negative values too. `n`
+ * is evaluated more than once.
  */
 #define AWI_UNITS(n, unit) \
     ((uint64_t)(n) * (unit) / (unit) == (uint64_t)(n) ? (uint64_t)(n) * (unit) : UINT64_MAX)

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guard.h: scoped timeouts. A guard bounds the time that the code inside it may take; guards nest, and the one that
- * expires first counts. When one expires
+ * guard.h: scoped timeouts. A guard bounds the time that the code inside it may take; guards nest, and the
+ * one that expires first counts. When one expires
  *   - safe points inside it return -ETIMEDOUT, and aw_guard_expired is true;
- *   - a plain system call that blocks (open, read, write, accept, connect, flock, waitpid, ...) returns EINTR, again
- *     and again (every 50 us, after 100 ms every 1 ms) until the program was told by one of the two above, or leaves.
- * No memory is allocated and, as a rule, no system call made: entering is a clock read, a compare and a push.
+ *   - a plain system call that blocks (open, read, write, accept, connect, flock, waitpid, ...) returns
+ * EINTR, again and again (every 50 us, after 100 ms every 1 ms) until the program was told by one of the two
+ * above, or leaves. No memory is allocated and, as a rule, no system call made: entering is a clock read, a
+ * compare and a push.
  *
- * For all functions here: AS-Unsafe; owner thread only (-EPERM elsewhere); -ENODEV without an engine. After fork the
- * child has no guards: leaving one that it inherited returns 0. A guard lives in the frame that enters it, and must be left before that frame
- * returns; a frame that was left by longjmp is noticed and its guards dropped (or see aw_guard_mark).
+ * For all functions here: AS-Unsafe; owner thread only (-EPERM elsewhere); -ENODEV without an engine. After
+ * fork the child has no guards: leaving one that it inherited returns 0. A guard lives in the frame that
+ * enters it, and must be left before that frame returns; a frame that was left by longjmp is noticed and
+ * its guards dropped (or see aw_guard_mark).
  *
  * Needs the types of POSIX.1-2008 (sigjmp_buf): define _POSIX_C_SOURCE 200809L or _GNU_SOURCE in C11 mode.
  */
@@ -27,11 +29,13 @@ extern "C" {
 
 /* Flags of a guard: a constant expression. */
 #define AW_GUARD_DEFAULT 0u
-#define AW_GUARD_COARSE 1u /* read the coarse clock, and add its resolution twice: five times cheaper; late by at most two kernel ticks, never early */
+/* Reads the coarse clock and adds twice its resolution: three times cheaper; late by at most two kernel
+ * ticks. */
+#define AW_GUARD_COARSE 1u
 
 /*
- * A guard, in the frame of the code that enters it. Its size is part of the ABI; its fields are not for use. It has room for the
- * jump buffer and the eight clean-ups of guards that escape.
+ * A guard, in the frame of the code that enters it. Its size is part of the ABI; its fields are not for
+ * use. It has room for the jump buffer and the eight clean-ups of guards that escape.
  */
 struct aw_guard {
     uint64_t awi_deadline_ns;
@@ -54,43 +58,52 @@ struct aw_guard {
 };
 
 /*
- * Enters the guard: what follows, until aw_guard_leave, may take timeout_ns (AW_FOREVER: no limit of its own, only those around it).
- * A guard that is entered already starts anew, and those inside it are dropped. Returns 0. Errors: -EINVAL (NULL, unknown flags); -EAGAIN (64 guards are entered); and what setitimer says. On an error
- * nothing is entered.
+ * Enters the guard: what follows, until aw_guard_leave, may take timeout_ns (AW_FOREVER: no limit of its
+ * own, only those around it). A guard that is entered already starts anew, and those inside it are dropped.
+ * Returns 0. Errors: -EINVAL (NULL, unknown flags); -EAGAIN (64 guards are entered); and what setitimer
+ * says. On an error nothing is entered.
  */
 AW_API int aw_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags);
 
 /*
- * Leaves the guard, and those inside it that were not left. Returns 0: in time (or inherited by a forked child, or dropped by aw_guard_rewind); -ETIMEDOUT: this one expired; -ECANCELED: it did not, but
- * one that encloses it did. The alarm stays as it is. Errors: -EINVAL (NULL); -ENOENT (not entered).
+ * Leaves the guard, and those inside it that were not left. Returns 0: in time (or inherited by a forked
+ * child, or dropped by aw_guard_rewind); -ETIMEDOUT: this one expired; -ECANCELED: it did not, but one that
+ * encloses it did. The alarm stays as it is. Errors: -EINVAL (NULL); -ENOENT (not entered).
  */
 AW_API int aw_guard_leave(struct aw_guard *guard);
 
 /*
- * Runs fn(arg) inside the guard and leaves it: for C++, and wherever a macro is not wanted. A guard that expired, -ETIMEDOUT or
- * -ECANCELED, comes before what fn returned; otherwise that is returned. Errors: as aw_guard_enter; fn then does not run, and aw_guard_error says why.
+ * Runs fn(arg) inside the guard and leaves it: for C++, and wherever a macro is not wanted. A guard that
+ * expired, -ETIMEDOUT or -ECANCELED, comes before what fn returned; otherwise that is returned. Errors: as
+ * aw_guard_enter; fn then does not run, and aw_guard_error says why.
  */
-AW_API int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, int (*fn)(void *arg), void *arg);
+AW_API int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, int (*fn)(void *arg),
+                         void *arg);
 
 /*
- * True if the guard, or any that encloses it, has expired; after it was left: had expired then. Looks at what the
- * handler has seen and reads no clock. This is "being told": plain system calls are no longer interrupted, so that clean-up code can work. NULL: false.
+ * True if the guard, or any that encloses it, has expired; after it was left: had expired then. Looks at
+ * what the handler has seen and reads no clock. This is "being told": plain system calls are no longer
+ * interrupted, so that clean-up code can work. NULL: false.
  */
 AW_API bool aw_guard_expired(const struct aw_guard *guard);
 
 /* The outermost expired guard, as seen from this one; NULL if none. It names who ran out of time. */
 AW_API const struct aw_guard *aw_guard_fired(const struct aw_guard *guard);
 
-/* How long after its deadline the expiry of this guard was noticed, in nanoseconds; 0 if it has not expired. */
+/*
+ * How long after its deadline the expiry of this guard was noticed, in nanoseconds; 0 if it has not
+ * expired.
+ */
 AW_API uint64_t aw_guard_lateness_ns(const struct aw_guard *guard);
 
 /* Why entering failed: 0 or a negative errno. NULL: -EINVAL. */
 AW_API int aw_guard_error(const struct aw_guard *guard);
 
 /*
- * For code that longjmps past guards: how many guards are entered now (0 and more), and "drop all beyond that
- * mark". An interpreter takes the mark where it calls setjmp, and rewinds where it lands. Rewind returns the guards dropped;
- * -EINVAL for a mark that is out of range or would drop guards from outside the running callback.
+ * For code that longjmps past guards: how many guards are entered now (0 and more), and "drop all beyond
+ * that mark". An interpreter takes the mark where it calls setjmp, and rewinds where it lands. Rewind
+ * returns the guards dropped; -EINVAL for a mark that is out of range or would drop guards from outside the
+ * running callback.
  */
 AW_API int aw_guard_mark(void);
 AW_API int aw_guard_rewind(int mark);
@@ -102,11 +115,12 @@ AW_API int aw_guard_rewind(int mark);
  *         puts("gave up");
  *     }
  *
- * The body runs inside the guard; AW_EXPIRED runs if this guard expired (not: one around it), or could not be entered:
- * aw_guard_error tells. Expired means that time was exceeded, not that the body was cut short: results may be complete (the
- * descriptor may be open). `break` and `continue` in the body leave THE GUARD ONLY, not a loop around it; `return` and `goto` leave it properly.
- * AW_EXPIRED may be missing. The body and AW_EXPIRED are blocks in braces. Under an unbraced `if (c) AW_GUARD(...) {...} else ...` without AW_EXPIRED the
- * else would be ours: compilers warn (-Wdangling-else); use braces there.
+ * The body runs inside the guard; AW_EXPIRED runs if this guard expired (not: one around it), or could not
+ * be entered: aw_guard_error tells. Expired means that time was exceeded, not that the body was cut short:
+ * results may be complete (the descriptor may be open). `break` and `continue` in the body leave THE GUARD
+ * ONLY, not a loop around it; `return` and `goto` leave it properly. AW_EXPIRED may be missing. The body
+ * and AW_EXPIRED are blocks in braces. Under an unbraced `if (c) AW_GUARD(...) {...} else ...` without
+ * AW_EXPIRED the else would be ours: compilers warn (-Wdangling-else); use braces there.
  */
 #if defined(__GNUC__)
 #define AW_GUARD(guard, timeout_ns, flags) AWI_GUARD(AWI_GUARD_NAME(__LINE__), guard, timeout_ns, flags)
@@ -115,11 +129,11 @@ AW_API int aw_guard_rewind(int mark);
 /* What the macro stands on; not for direct use. */
 #define AWI_GUARD_NAME(line) AWI_GUARD_PASTE(line)
 #define AWI_GUARD_PASTE(line) awi_scope_##line
-#define AWI_GUARD(scope, guard, timeout_ns, flags)                                                                    \
-    for (struct awi_guard_scope scope __attribute__((cleanup(awi_guard_scope_end))) =                                 \
-             awi_guard_scope_begin((guard), (timeout_ns), (flags), __FILE__, __LINE__);                                     \
-         awi_guard_scope_next(&scope);)                                                                               \
-        if (scope.phase == AWI_GUARD_BODY)                                                                            \
+#define AWI_GUARD(scope, guard, timeout_ns, flags)                                      \
+    for (struct awi_guard_scope scope __attribute__((cleanup(awi_guard_scope_end))) =   \
+             awi_guard_scope_begin((guard), (timeout_ns), (flags), __FILE__, __LINE__); \
+         awi_guard_scope_next(&scope);)                                                 \
+        if (scope.phase == AWI_GUARD_BODY)                                              \
             for (; scope.once; scope.once = 0)
 #define AWI_GUARD_BODY 1u
 struct awi_guard_scope {
@@ -133,8 +147,8 @@ struct awi_guard_scope {
 };
 AW_API int awi_guard_scope_next(struct awi_guard_scope *scope);
 AW_API void awi_guard_scope_end(struct awi_guard_scope *scope);
-static inline struct awi_guard_scope awi_guard_scope_begin(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
-                                                     const char *file, int line)
+static inline struct awi_guard_scope awi_guard_scope_begin(struct aw_guard *guard, uint64_t timeout_ns,
+                                                           unsigned flags, const char *file, int line)
 {
     struct awi_guard_scope scope = { guard, timeout_ns, flags, 0, 0, file, line };
     return scope;

@@ -24,18 +24,18 @@ struct aw_wheel; /* opaque */
 /*
  * A handle to a timer: an index into the slab and the generation of the record there. A copy of a handle is
  * as good as the handle. The zero handle means none. Once the timer is deleted every copy is stale, and
- * each call with it says -ENOENT. (A record carries 19 bits of generation. Where the slab may grow, a record
- * that has used them up is retired; in fixed memory it wraps, so there a handle that was kept for 524,287
- * re-uses of its record can name a stranger.)
+ * each call with it says -ENOENT. (A record carries 19 bits of generation. Where the slab may grow, a
+ * record that has used them up is retired; in fixed memory it wraps, so there a handle that was kept for
+ * 524,287 re-uses of its record can name a stranger.)
  */
 struct aw_timer {
     uint64_t id;
 };
 
 /*
- * A timer's callback: 0 to go on; a negative value stops the dispatch, which returns it. It may create, arm,
- * disarm and delete any timer of the wheel, its own included. It must not enter dispatch, nor destroy the
- * wheel.
+ * A timer's callback: 0 to go on; a negative value stops the dispatch, which returns it. It may create,
+ * arm, disarm and delete any timer of the wheel, its own included. It must not enter dispatch, nor destroy
+ * the wheel.
  */
 typedef int aw_timer_fn(struct aw_timer timer, void *arg);
 
@@ -83,18 +83,19 @@ AW_API uint32_t aw_wheel_generation(const struct aw_wheel *wheel);
 AW_API int aw_wheel_timer_create(struct aw_wheel *wheel, struct aw_timer *timer, aw_timer_fn *fn, void *arg);
 
 /*
- * Arms the timer to run once at deadline_ns, rounded up to a tick; replaces what it was armed for. A deadline
- * that has passed is due at the next dispatch, never within the running one. O(1), no allocation.
+ * Arms the timer to run once at deadline_ns, rounded up to a tick; replaces what it was armed for. A
+ * deadline that has passed is due at the next dispatch, never within the running one. O(1), no allocation.
  * Returns 0. Errors: -EINVAL (AW_FOREVER), -ENOENT.
  */
 AW_API int aw_wheel_timer_arm_at(struct aw_wheel *wheel, struct aw_timer timer, uint64_t deadline_ns);
 
 /* The same delay_ns after now_ns; the delay is remembered for aw_wheel_timer_again. */
-AW_API int aw_wheel_timer_arm(struct aw_wheel *wheel, struct aw_timer timer, uint64_t now_ns, uint64_t delay_ns);
+AW_API int aw_wheel_timer_arm(struct aw_wheel *wheel, struct aw_timer timer, uint64_t now_ns,
+                              uint64_t delay_ns);
 
 /*
- * Arms the timer to run at first_ns and then every period_ns, without drift: each run is scheduled from
- * the last scheduled time. Errors: -EINVAL (period 0 or 2^61 ns and more, first AW_FOREVER, unknown policy),
+ * Arms the timer to run at first_ns and then every period_ns, without drift: each run is scheduled from the
+ * last scheduled time. Errors: -EINVAL (period 0 or 2^61 ns and more, first AW_FOREVER, unknown policy),
  * -ENOENT.
  */
 AW_API int aw_wheel_timer_arm_every(struct aw_wheel *wheel, struct aw_timer timer, uint64_t first_ns,
@@ -129,19 +130,19 @@ AW_API int aw_wheel_timer_overrun(const struct aw_wheel *wheel, struct aw_timer 
 AW_API int aw_wheel_timer_unref(struct aw_wheel *wheel, struct aw_timer timer);
 
 /*
- * Runs the callbacks of the timers that are due at now_ns, in the order of their deadlines (within a
- * tick the order is unspecified). A time before an earlier now_ns counts as that one. `budget` bounds the
- * records visited, collected ones included; 0: no bound. When the budget is spent the rest stays due,
- * and aw_wheel_next says so. Returns the callbacks run (at most INT_MAX), or the first negative value that one returned.
- * Errors: -EINVAL; -EDEADLK inside a callback.
+ * Runs the callbacks of the timers that are due at now_ns, in the order of their deadlines (within a tick
+ * the order is unspecified). A time before an earlier now_ns counts as that one. `budget` bounds the
+ * records visited, collected ones included; 0: no bound. When the budget is spent the rest stays due, and
+ * aw_wheel_next says so. Returns the callbacks run (at most INT_MAX), or the first negative value that one
+ * returned. Errors: -EINVAL; -EDEADLK inside a callback.
  */
 AW_API int aw_wheel_dispatch(struct aw_wheel *wheel, uint64_t now_ns, unsigned budget);
 
 /*
- * When to call aw_wheel_dispatch next: *deadline_ns is never later than the earliest armed deadline. It
- * is that deadline (rounded up to a tick), not the start of a slot, unless the timer that held it was since disarmed or moved
- * later: then it may come earlier, and that dispatch puts it right. Returns 1, or 0 where no timer is armed
- * (*deadline_ns is then AW_FOREVER). O(1). -EINVAL.
+ * When to call aw_wheel_dispatch next: *deadline_ns is never later than the earliest armed deadline. It is
+ * that deadline (rounded up to a tick), not the start of a slot, unless the timer that held it was since
+ * disarmed or moved later: then it may come earlier, and that dispatch puts it right. Returns 1, or 0 where
+ * no timer is armed (*deadline_ns is then AW_FOREVER). O(1). -EINVAL.
  */
 AW_API int aw_wheel_next(const struct aw_wheel *wheel, uint64_t *deadline_ns);
 

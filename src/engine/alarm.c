@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * alarm.c: the only setitimer and timer_settime of the library. The handler programs the alarm too, so everything on that
- * path is a system call and arithmetic.
+ * alarm.c: the only setitimer and timer_settime of the library. The handler programs the alarm too, so
+ * everything on that path is a system call and arithmetic.
  */
 #include "alarm.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* clock.c: the only clock_gettime of the library. Everything above takes time from here, the wheel below not at all. */
+/*
+ * clock.c: the only clock_gettime of the library. Everything above takes time from here, the wheel below
+ * not at all.
+ */
 #include "clock.h"
 
 #include <time.h>

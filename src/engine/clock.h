@@ -11,9 +11,9 @@
 uint64_t awi_clock_now(void);
 
 /*
- * The coarse clock plus twice its resolution, a time that is not before awi_clock_now() and at most two kernel ticks after it: a
- * deadline counted from it is never early. Twice, because a tick adds whole ticks only, and its phase against them is arbitrary: the coarse
- * clock was seen to lag by 1.3 ticks.
+ * The coarse clock plus twice its resolution, a time that is not before awi_clock_now() and at most two
+ * kernel ticks after it: a deadline counted from it is never early. Twice, because a tick adds whole ticks
+ * only, and its phase against them is arbitrary: the coarse clock was seen to lag by 1.3 ticks.
  */
 uint64_t awi_clock_coarse(void);
 

@@ -12,15 +12,17 @@
  * Where the handler can come in:
  *
  *   before 1   it sees the published need and re-arms for it; step 2 finds it covered.
- *   1 .. 3     it may flag what 2 found, and arm for something later (armed_at = later). We overwrite both with the earlier
+ *   1 .. 3     it may flag what 2 found, and arm for something later. We overwrite both with the earlier
  *              time: consistent, one signal too many. 5 sees that it ran, and sets it right.
- *   3 .. 4     it finds armed_at = need. If that is still to come it trusts it and leaves the clock alone (or, having spent the
- *              kernel's one shot, programs just that): 4 programs the same again. If it is due by now it flags it and arms for the next
- *              need; 4 then programs a time that has passed, and armed_at speaks of the next: wrong, and 5 repeats.
+ *   3 .. 4     it finds armed_at = need. If that is still to come it trusts it and leaves the clock alone
+ *              (or, having spent the kernel's one shot, programs just that): 4 programs the same again. If
+ *              it is due by now it flags it and arms for the next need; 4 then programs a time that has
+ *              passed, and armed_at speaks of the next: wrong, and 5 repeats.
  *   after 4    alarm and armed_at agree.
  *
- * With 3 and 4 swapped the handler could run between "alarm programmed" and "armed_at = need": it flags the need, arms for the next
- * one, and armed_at is then set to a time that has passed: every later need seems covered, and no alarm comes.
+ * With 3 and 4 swapped the handler could run between "alarm programmed" and "armed_at = need": it flags the
+ * need, arms for the next one, and armed_at is then set to a time that has passed: every later need seems
+ * covered, and no alarm comes.
  */
 #include "cover.h"
 

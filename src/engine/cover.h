@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cover.h: the program's side of the alarm: a need was published in pending.h, and the alarm must cover it. The alarm is programmed only
- * where the need is strictly earlier than what it is programmed for, and never taken back when a need goes away.
+ * cover.h: the program's side of the alarm: a need was published in pending.h, and the alarm must cover it.
+ * The alarm is programmed only where the need is strictly earlier than what it is programmed for, and never
+ * taken back when a need goes away.
  */
 #ifndef AWI_COVER_H
 #define AWI_COVER_H
@@ -13,7 +14,10 @@
 
 int awi_cover_slow(bool anyway);
 
-/* Sees to it that the alarm comes by `need_ns`, which is published. Negative errno if it cannot be programmed. */
+/*
+ * Sees to it that the alarm comes by `need_ns`, which is published. Negative errno if it cannot be
+ * programmed.
+ */
 static inline int awi_cover(uint64_t need_ns)
 {
     return AWI_LIKELY(need_ns >= AWI_LOAD(awi.armed_at)) ? 0 : awi_cover_slow(false);

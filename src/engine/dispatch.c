@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dispatch.c: the safe point. It runs on the owner's thread, called by the program or by a wait, drains what is pending, runs
- * the callbacks, and publishes the next need.
+ * dispatch.c: the safe point. It runs on the owner's thread, called by the program or by a wait, drains
+ * what is pending, runs the callbacks, and publishes the next need.
  *
  * The order at the start, and the handler in between:
  *
- *   timer_need = none     a handler here finds AWI_TIMER still raised, or the need gone: it flags nothing twice
+ *   timer_need = none     a handler here finds TIMER still raised, or the need gone: it flags nothing twice
  *   raise DISPATCHING
  *   clear TIMER, POST     from here on a flag that is raised belongs to the next dispatch
  *   read the queue, run
  *
- * DISPATCHING stays raised while callbacks run. It costs their own safe points a function call, and buys this: when a
- * callback leaves by longjmp or throw, the next safe point anywhere finds the flag, finds the dispatcher's frame gone, and carries on. Nothing
- * is lost with the frame: the wheel is whole between two callbacks, and timer_need is published again.
+ * DISPATCHING stays raised while callbacks run. It costs their own safe points a function call, and buys
+ * this: when a callback leaves by longjmp or throw, the next safe point anywhere finds the flag, finds the
+ * dispatcher's frame gone, and carries on. Nothing is lost with the frame: the wheel is whole between two
+ * callbacks, and timer_need is published again.
  */
 #include "dispatch.h"
 
@@ -43,7 +44,9 @@ static void callback_begins(struct round *round)
     ++round->callbacks;
 }
 
-/* The engine is not the one that called the callback: that forked. Nothing of the old one may be touched. */
+/*
+ * The engine is not the one that called the callback: that forked. Nothing of the old one may be touched.
+ */
 static bool is_another_engine(const struct round *round)
 {
     return awi_engine.epoch != round->epoch;
@@ -94,7 +97,10 @@ static bool run_timers(struct round *round, unsigned budget)
     return go_on;
 }
 
-/* At most as many as were there at the start could be, so that functions which post themselves do not keep us here. */
+/*
+ * At most as many as were there at the start could be, so that functions which post themselves do not keep
+ * us here.
+ */
 static bool run_posts(struct round *round)
 {
     struct awi_posted posted;
@@ -119,7 +125,9 @@ static void drain_wakeup_fd(void)
     if (fd >= 0) {
         int saved_errno = errno;
         uint64_t count;
-        /* Before the flags are cleared: what is raised in between finds its flag raised, or writes again. */
+        /*
+         * Before the flags are cleared: what is raised in between finds its flag raised, or writes again.
+         */
         ssize_t got = read(fd, &count, sizeof count);
         (void)got;
         errno = saved_errno;

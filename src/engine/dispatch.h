@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* dispatch.h: the safe point, for the waits and for who publishes a timer. Owner thread, not in the handler. */
+/*
+ * dispatch.h: the safe point, for the waits and for who publishes a timer. Owner thread, not in the
+ * handler.
+ */
 #ifndef AWI_DISPATCH_H
 #define AWI_DISPATCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Runs what is due and reports guards: callbacks run, or a negative value. budget 0: the option's. `here`: the caller's frame. */
+/*
+ * Runs what is due and reports guards: callbacks run, or a negative value. budget 0: the option's. `here`:
+ * the caller's frame.
+ */
 int awi_dispatch(unsigned budget, const void *here);
 
 /*
@@ -15,7 +21,10 @@ int awi_dispatch(unsigned budget, const void *here);
  */
 bool awi_in_callback(const void *here);
 
-/* A timer's tick, need_ns, was or will be put into the wheel: the alarm is to cover it. A running dispatch does so at its end. */
+/*
+ * A timer's tick, need_ns, was or will be put into the wheel: the alarm is to cover it. A running dispatch
+ * does so at its end.
+ */
 int awi_timer_need(uint64_t need_ns, const void *here);
 
 #endif

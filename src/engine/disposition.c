@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * disposition.c: the only sigaction of the alarm's signal. See disposition.h. Our own handler is installed with a full mask, so that it
- * nests in nothing, with SA_RESTART, so that ticks which concern nobody disturb nobody, and with SA_ONSTACK, so that a program on a small
- * stack survives it.
+ * disposition.c: the only sigaction of the alarm's signal. See disposition.h. Our own handler is installed
+ * with a full mask, so that it nests in nothing, with SA_RESTART, so that ticks which concern nobody
+ * disturb nobody, and with SA_ONSTACK, so that a program on a small stack survives it.
  */
 #include "disposition.h"
 
@@ -42,7 +42,10 @@ static bool is_ours(const struct sigaction *action)
     return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == our_handler;
 }
 
-/* A signal that is pending while blocked belongs to who blocked it: it is kept aside, and raised again at the end. */
+/*
+ * A signal that is pending while blocked belongs to who blocked it: it is kept aside, and raised again at
+ * the end.
+ */
 static void set_aside_pending(const sigset_t *set)
 {
     sigset_t pending;
@@ -81,9 +84,10 @@ void awi_disposition_open(void)
 }
 
 /*
- * Handlers and posters under way on other threads are waited for, since they may ring the doorbell; one that begins now finds the engine
- * closed and returns. Then SIG_IGN: it discards a signal that is pending, on whichever thread. Straight to SIG_DFL would let that signal
- * kill the process. In the other order a late doorbell would stay: a signal that is blocked is kept even while it is ignored.
+ * Handlers and posters under way on other threads are waited for, since they may ring the doorbell; one
+ * that begins now finds the engine closed and returns. Then SIG_IGN: it discards a signal that is pending,
+ * on whichever thread. Straight to SIG_DFL would let that signal kill the process. In the other order a
+ * late doorbell would stay: a signal that is blocked is kept even while it is ignored.
  */
 void awi_disposition_give_back(void)
 {
@@ -133,11 +137,15 @@ bool awi_disposition_retake(void)
     return stolen;
 }
 
-/* What is pending without a handler, as SIGCHLD mostly, is thrown away when the mask opens, and interrupts nobody. */
+/*
+ * What is pending without a handler, as SIGCHLD mostly, is thrown away when the mask opens, and interrupts
+ * nobody.
+ */
 static bool has_handler(int signo)
 {
     struct sigaction action;
-    return sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+    return sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
+           action.sa_handler != SIG_IGN;
 }
 
 bool awi_disposition_foreign_is_pending(const sigset_t *mask)
@@ -148,8 +156,8 @@ bool awi_disposition_foreign_is_pending(const sigset_t *mask)
     /* Not by sigisemptyset: glibc 2.36's does not see the real-time signals. */
     if (sigpending(&pending) == 0) {
         for (int signo = 1; signo < NSIG && !found_one; ++signo)
-            found_one = signo != signo_taken && sigismember(&pending, signo) == 1 && sigismember(mask, signo) == 0 &&
-                        has_handler(signo);
+            found_one = signo != signo_taken && sigismember(&pending, signo) == 1 &&
+                        sigismember(mask, signo) == 0 && has_handler(signo);
     }
     errno = saved_errno;
     return found_one;
@@ -207,8 +215,9 @@ void awi_disposition_drop_restart(void)
 }
 
 /*
- * The handler may come in anywhere and drop SA_RESTART again for a guard that expires just now. Should the sigaction below
- * undo that, the next nag drops it once more; `awi_restart_is_dropped` is true by then, so the next leave restores it.
+ * The handler may come in anywhere and drop SA_RESTART again for a guard that expires just now. Should the
+ * sigaction below undo that, the next nag drops it once more; `awi_restart_is_dropped` is true by then, so
+ * the next leave restores it.
  */
 void awi_disposition_settle_slow(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * disposition.h: the disposition and the mask of the alarm's signal: taken at aw_init, shared with the handler that stood
- * there, given back at aw_shutdown.
+ * disposition.h: the disposition and the mask of the alarm's signal: taken at aw_init, shared with the
+ * handler that stood there, given back at aw_shutdown.
  */
 #ifndef AWI_DISPOSITION_H
 #define AWI_DISPOSITION_H
@@ -11,13 +11,19 @@
 
 typedef void awi_handler_fn(int signo, siginfo_t *info, void *context);
 
-/* Blocks the signal on this thread, so that what follows is not interrupted by it, and installs the handler. */
+/*
+ * Blocks the signal on this thread, so that what follows is not interrupted by it, and installs the
+ * handler.
+ */
 int awi_disposition_take(int signo, awi_handler_fn *handler);
 
 /* The engine runs: lets the signal through. */
 void awi_disposition_open(void);
 
-/* Discards what is pending, waits for handlers that run on other threads, and restores disposition and mask. */
+/*
+ * Discards what is pending, waits for handlers that run on other threads, and restores disposition and
+ * mask.
+ */
 void awi_disposition_give_back(void);
 
 /* In the child of a fork: restores disposition and, on the owner's copy, mask. AS-Safe. */
@@ -26,15 +32,19 @@ void awi_disposition_forked(bool was_owner);
 /* If somebody has replaced our handler: takes the place again, in front of theirs. True if so. */
 bool awi_disposition_retake(void);
 
-/* All signals are blocked: is there one pending, not ours, that a handler waits for and that `mask` lets through? */
+/*
+ * All signals are blocked: is there one pending, not ours, that a handler waits for and that `mask` lets
+ * through?
+ */
 bool awi_disposition_foreign_is_pending(const sigset_t *mask);
 
 /* The signal that the engine uses. */
 int awi_disposition_signo(void);
 
 /*
- * In the handler: passes a signal on to the handler that stood there, with that handler's own mask and flags. True if
- * there was one. `due`: the alarm of its own, so that SIG_DFL ends the process, as it would have.
+ * In the handler: passes a signal on to the handler that stood there, with that handler's own mask and
+ * flags. True if there was one. `due`: the alarm of its own, so that SIG_DFL ends the process, as it would
+ * have.
  */
 bool awi_disposition_chain(int signo, siginfo_t *info, void *context, bool due);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * doorbell.h: a signal from ourselves to the owner's thread, told from all others by its value. Two uses: the alarm
- * reached another thread and is passed on, and something was posted while the owner slept. AS-Safe, MT-Safe.
+ * doorbell.h: a signal from ourselves to the owner's thread, told from all others by its value. Two uses:
+ * the alarm reached another thread and is passed on, and something was posted while the owner slept.
+ * AS-Safe, MT-Safe.
  */
 #ifndef AWI_DOORBELL_H
 #define AWI_DOORBELL_H
@@ -9,7 +10,11 @@
 #include <signal.h>
 #include <stdbool.h>
 
-enum awi_bell { AWI_BELL_NONE, AWI_BELL_POST, AWI_BELL_ALARM };
+enum awi_bell {
+    AWI_BELL_NONE,
+    AWI_BELL_POST,
+    AWI_BELL_ALARM
+};
 
 void awi_doorbell_ring(int signo, enum awi_bell bell);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine.c: starts and stops the engine, counts its callers, reports its counters, and puts a forked child at peace. The order of starting
- * is: memory, then the alarm, then the disposition (blocked), then the owner, and only then is the signal let through; each
- * step can fail, and undoes those before it. Stopping goes the other way.
+ * engine.c: starts and stops the engine, counts its callers, reports its counters, and puts a forked child
+ * at peace. The order of starting is: memory, then the alarm, then the disposition (blocked), then the
+ * owner, and only then is the signal let through; each step can fail, and undoes those before it. Stopping
+ * goes the other way.
  */
 #include "engine.h"
 
@@ -39,10 +40,12 @@ static int check_options(const struct aw_options *options)
         return -EINVAL;
     if ((unsigned)options->alarm > AW_ALARM_POSIX || (unsigned)options->interrupt > AW_INTERRUPT_RESTART)
         return -EINVAL;
-    if (options->signo != 0 && (options->alarm != AW_ALARM_POSIX || options->signo < SIGRTMIN || options->signo > SIGRTMAX))
+    if (options->signo != 0 &&
+        (options->alarm != AW_ALARM_POSIX || options->signo < SIGRTMIN || options->signo > SIGRTMAX))
         return -EINVAL;
-    if (options->tick_ns != 0 && ((options->tick_ns & (options->tick_ns - 1)) != 0 || options->tick_ns < UINT64_C(1) << 10 ||
-                                  options->tick_ns > UINT64_C(1) << 24))
+    if (options->tick_ns != 0 &&
+        ((options->tick_ns & (options->tick_ns - 1)) != 0 || options->tick_ns < UINT64_C(1) << 10 ||
+         options->tick_ns > UINT64_C(1) << 24))
         return -EINVAL;
     if (options->slack_ns > SLACK_MAX || (options->memory == NULL) != (options->memory_bytes == 0))
         return -EINVAL;
@@ -86,7 +89,10 @@ static void drop_wheel(void)
     awi_engine.wheel = NULL;
 }
 
-/* All that handler and program share, as at the very start, but for `in_flight`, which other threads may be changing. */
+/*
+ * All that handler and program share, as at the very start, but for `in_flight`, which other threads may be
+ * changing.
+ */
 static void reset_shared(void)
 {
     awi.dispatcher = (struct awi_frame_record){ NULL, 0 };
@@ -131,12 +137,15 @@ static int watch_forks(void)
 }
 
 /*
- * Alarm and disposition. The alarm that runs already is stopped first: one that goes off before that still finds its own handler, whichever
- * thread it reaches, and after that none comes. (With our handler in its place first, one that goes off in between would be nobody's.)
+ * Alarm and disposition. The alarm that runs already is stopped first: one that goes off before that still
+ * finds its own handler, whichever thread it reaches, and after that none comes. (With our handler in its
+ * place first, one that goes off in between would be nobody's.)
  */
 static int take_signal(const struct aw_options *options)
 {
-    int signo = options->alarm == AW_ALARM_ITIMER ? SIGALRM : options->signo != 0 ? options->signo : SIGRTMIN + 6;
+    int signo = options->alarm == AW_ALARM_ITIMER ? SIGALRM
+                : options->signo != 0             ? options->signo
+                                                  : SIGRTMIN + 6;
     int result = awi_alarm_open(options->alarm, signo, &awi.foreign_at, &awi.foreign_interval_ns);
     if (result < 0)
         return result;
@@ -214,7 +223,8 @@ AWI_OUTLINE int aw_init(const struct aw_options *options)
     if (result < 0)
         return result;
     uint32_t state = AWI_CLOSED;
-    if (!__atomic_compare_exchange_n(&awi.state, &state, AWI_STARTING, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    if (!__atomic_compare_exchange_n(&awi.state, &state, AWI_STARTING, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST))
         return join(options);
     result = start(options);
     if (result < 0)

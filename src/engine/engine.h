@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* engine.h: what only the owner's program context knows: the wheel, the options, its own counters. Never in the handler. */
+/*
+ * engine.h: what only the owner's program context knows: the wheel, the options, its own counters. Never in
+ * the handler.
+ */
 #ifndef AWI_ENGINE_H
 #define AWI_ENGINE_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* frame.c: is a stack frame still there? See frame.h. The stack grows down on every machine that this runs on. */
+/*
+ * frame.c: is a stack frame still there? See frame.h. The stack grows down on every machine that this runs
+ * on.
+ */
 #include "frame.h"
 
 #include <errno.h>
@@ -32,7 +35,8 @@ static bool maps_character(struct maps_line *line, char c, uintptr_t inside)
     if (c == '-' || c == ' ')
         ++line->field;
     else
-        line->address[line->field] = line->address[line->field] << 4 | (uintptr_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+        line->address[line->field] =
+            line->address[line->field] << 4 | (uintptr_t)(c <= '9' ? c - '0' : c - 'a' + 10);
     return false;
 }
 
@@ -96,8 +100,8 @@ void awi_frame_open(struct awi_frame *frame, struct awi_frame_record *record)
 }
 
 /*
- * A dead frame that lies above `here` may have been overwritten or not; the mark tells in most cases. It is read through a volatile
- * pointer because nothing that the compiler can see keeps it alive.
+ * A dead frame that lies above `here` may have been overwritten or not; the mark tells in most cases. It is
+ * read through a volatile pointer because nothing that the compiler can see keeps it alive.
  */
 bool awi_frame_is_open(const struct awi_frame_record *record, const void *here)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frame.h: is a stack frame still there? Code that longjmps past a guard or out of a callback leaves frames behind that
- * will never return; they are recognised by lying below the stack pointer, or by having been overwritten.
- * Says "gone" only where it is sure: on the owner's own stack, not across coroutine stacks.
+ * frame.h: is a stack frame still there? Code that longjmps past a guard or out of a callback leaves frames
+ * behind that will never return; they are recognised by lying below the stack pointer, or by having been
+ * overwritten. Says "gone" only where it is sure: on the owner's own stack, not across coroutine stacks.
  */
 #ifndef AWI_FRAME_H
 #define AWI_FRAME_H
@@ -11,16 +11,21 @@
 #include <stdint.h>
 
 /*
- * An address in the running function's frame: everything in its caller's frame lies above it. The function must not be
- * inlined into that caller, not by link-time optimisation either.
+ * An address in the running function's frame: everything in its caller's frame lies above it. The function
+ * must not be inlined into that caller, not by link-time optimisation either.
  */
 #define AWI_HERE __builtin_frame_address(0)
 #define AWI_OUTLINE __attribute__((noinline))
 
-/* Learns the stack of the calling thread, the owner's, from /proc/self/maps. Allocates nothing. Unknown: nothing is ever gone. */
+/*
+ * Learns the stack of the calling thread, the owner's, from /proc/self/maps. Allocates nothing. Unknown:
+ * nothing is ever gone.
+ */
 void awi_frame_learn(void);
 
-/* True if `address` lay in a frame that has been left, seen from `here`, an address in the running frame. */
+/*
+ * True if `address` lay in a frame that has been left, seen from `here`, an address in the running frame.
+ */
 bool awi_frame_is_gone(const void *address, const void *here);
 
 /* A mark in a frame that is going to call out: the frame is there while the mark is. */

@@ -4,8 +4,9 @@
  *
  *   drop:  depth = d        from here on the handler marks no guard from d on
  *          expired &= ...   so a bit that is cleared stays clear for the guard that is pushed there next
- *   A handler before the first store may still mark the guard that is being left: the caller reads the verdict after the drop of
- *   `depth`, so it sees that, and nothing later.
+ *
+ * A handler before the first store may still mark the guard that is being left: who leaves it reads the
+ * verdict after that store, so sees that, and nothing later.
  */
 #include "guards.h"
 

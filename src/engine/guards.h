@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guards.h: the array of entered guards in pending.h, as the program changes it: drop guards, and find those whose
- * frame is gone. Owner thread, not in the handler.
+ * guards.h: the array of entered guards in pending.h, as the program changes it: drop guards, and find
+ * those whose frame is gone. Owner thread, not in the handler.
  */
 #ifndef AWI_GUARDS_H
 #define AWI_GUARDS_H
@@ -14,7 +14,10 @@ void awi_guards_drop(uint32_t depth);
 
 void awi_guards_prune_slow(const void *here);
 
-/* Drops the guards that lie in frames below `here`, an address in the caller's frame: they were left by longjmp. */
+/*
+ * Drops the guards that lie in frames below `here`, an address in the caller's frame: they were left by
+ * longjmp.
+ */
 static inline void awi_guards_prune(const void *here)
 {
     uint32_t depth = AWI_LOAD(awi.depth);

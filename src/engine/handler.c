@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * handler.c: the signal handler. It flags what is due by the clock, whatever brought the signal, re-arms the alarm
- * for the next need, passes on what is not ours, and last of all interrupts a system call that a guard bounds. It reads pending.h, never
- * the wheel; it runs no callback, takes no lock, allocates nothing.
+ * handler.c: the signal handler. It flags what is due by the clock, whatever brought the signal, re-arms
+ * the alarm for the next need, passes on what is not ours, and last of all interrupts a system call that a
+ * guard bounds. It reads pending.h, never the wheel; it runs no callback, takes no lock, allocates nothing.
  *
- * It runs with every signal blocked, so it is never nested in itself. On a thread that is not the owner it only rings the owner's doorbell.
+ * It runs with every signal blocked, so it is never nested in itself. On a thread that is not the owner it
+ * only rings the owner's doorbell.
  */
 #include "handler.h"
 
@@ -66,7 +67,10 @@ static bool foreign_alarm_is_due(uint64_t now_ns)
     return true;
 }
 
-/* Where the interrupted code's stack ends. Our own frame lies far below, and makes frames that were left look alive. */
+/*
+ * Where the interrupted code's stack ends. Our own frame lies far below, and makes frames that were left
+ * look alive.
+ */
 static const void *interrupted_stack(const void *context)
 {
 #if defined(__x86_64__)
@@ -106,8 +110,9 @@ static uint64_t flag(struct arrival *arrival, uint64_t now_ns)
 }
 
 /*
- * The alarm is programmed anew where its one shot is spent: it rang, or its time has passed (a forged signal can merge with the
- * clock's own, and hide it). Otherwise only for an earlier need. See cover.c for what the program may be doing meanwhile.
+ * The alarm is programmed anew where its one shot is spent: it rang, or its time has passed (a forged
+ * signal can merge with the clock's own, and hide it). Otherwise only for an earlier need. See cover.c for
+ * what the program may be doing meanwhile.
  */
 static void rearm(const struct arrival *arrival, uint64_t need_ns, uint64_t now_ns)
 {
@@ -155,8 +160,9 @@ void awi_handle(int signo, siginfo_t *info, void *context)
     AWI_STORE(awi.runs, AWI_LOAD(awi.runs) + 1);
     ++awi.signals;
     /*
-     * A wait blocks all signals but inside ppoll, whose frames carry that full mask. A mask that lets us through means that another
-     * handler was interrupted before its first instruction: the waiter owes its caller an -EINTR.
+     * A wait blocks all signals but inside ppoll, whose frames carry that full mask. A mask that lets us
+     * through means that another handler was interrupted before its first instruction: the waiter owes its
+     * caller an -EINTR.
      */
     if (AWI_LOAD(awi.waiting) && sigismember(&((const ucontext_t *)context)->uc_sigmask, signo) == 0)
         AWI_STORE(awi.foreign_ran, 1);

@@ -12,9 +12,11 @@
 
 volatile uint32_t awi_pending;
 
-struct awi_shared awi = {
-    .timer_need = AW_FOREVER, .foreign_at = AW_FOREVER, .armed_at = AW_FOREVER, .wakeup_fd = -1, .signal_fd = -1
-};
+struct awi_shared awi = { .timer_need = AW_FOREVER,
+                          .foreign_at = AW_FOREVER,
+                          .armed_at = AW_FOREVER,
+                          .wakeup_fd = -1,
+                          .signal_fd = -1 };
 
 _Thread_local bool awi_owner;
 

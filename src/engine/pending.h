@@ -4,12 +4,15 @@
  * serves, the array of guards. The handler reads nothing else.
  *
  * Who writes what, and what the other may see:
- *   - Handler and program run on the same thread (a handler that runs elsewhere touches only `in_flight`), so a store
- *     needs to be whole and in order for the compiler (AWI_STORE, awi_order), not for another processor.
- *   - A field that both of them change is changed by one atomic read-modify-write: awi_pending, `expired`, `told`.
- *   - `armed_at` is stored by both, under the protocol of cover.c, which tells by `runs` that the handler came in
- *     between.
- *   - Other threads touch awi_pending, the post queue and `sleeping`, sequentially consistent (post.c, wait.c).
+ *   - Handler and program run on the same thread (a handler that runs elsewhere touches only `in_flight`), so
+ *     a store needs to be whole and in order for the compiler (AWI_STORE, awi_order), not for another
+ *     processor.
+ *   - A field that both of them change is changed by one atomic read-modify-write: awi_pending, `expired`,
+ *     `told`.
+ *   - `armed_at` is stored by both, under the protocol of cover.c, which tells by `runs` that the handler
+ *     came in between.
+ *   - Other threads touch awi_pending, the post queue and `sleeping`, sequentially consistent (post.c,
+ *     wait.c).
  */
 #ifndef AWI_PENDING_H
 #define AWI_PENDING_H
@@ -23,7 +26,7 @@
 
 #include "frame.h"
 
-_Static_assert(__GCC_ATOMIC_LLONG_LOCK_FREE == 2, "alarmwheel needs 64-bit loads and stores that a signal cannot split");
+_Static_assert(__GCC_ATOMIC_LLONG_LOCK_FREE == 2, "needs 64-bit loads and stores that a signal cannot split");
 
 #define AWI_LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 #define AWI_STORE(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
@@ -36,14 +39,18 @@ static inline void awi_order(void)
 
 /* The bits of awi_pending. */
 enum {
-    AWI_TIMER = 1u,      /* the earliest timer is due, or a spent budget left some */
-    AWI_POST = 2u,       /* something was posted */
-    AWI_GUARD = 4u,      /* an expired guard stands */
-    AWI_QUIT = 8u,       /* aw_quit was called */
+    AWI_TIMER = 1u,       /* the earliest timer is due, or a spent budget left some */
+    AWI_POST = 2u,        /* something was posted */
+    AWI_GUARD = 4u,       /* an expired guard stands */
+    AWI_QUIT = 8u,        /* aw_quit was called */
     AWI_DISPATCHING = 16u /* a dispatch runs, or was left by longjmp: see dispatch.c */
 };
 
-enum { AWI_CLOSED, AWI_STARTING, AWI_RUNNING };
+enum {
+    AWI_CLOSED,
+    AWI_STARTING,
+    AWI_RUNNING
+};
 
 #define AWI_GUARD_DEPTH 64u
 
@@ -59,7 +66,7 @@ struct awi_shared {
     /* The program stores, the handler loads. */
     uint32_t state;      /* AWI_CLOSED, AWI_STARTING, AWI_RUNNING */
     uint32_t depth;      /* guards entered */
-    uint32_t base;       /* of these, entered outside the running callback: neither interrupted nor reported in it */
+    uint32_t base;       /* of these, entered outside the running callback, which they do not bound */
     uint32_t shields;    /* not zero: plain system calls are not interrupted */
     uint32_t waiting;    /* the owner is inside ppoll, or next to it, with all signals blocked around it */
     uint64_t timer_need; /* the earliest timer's tick; AW_FOREVER: none, or a dispatch runs and will say */
@@ -69,8 +76,8 @@ struct awi_shared {
     pid_t owner_tid;
     pid_t pid;
     struct awi_frame_record dispatcher; /* the dispatch that runs: a mark in its frame */
-    int wakeup_fd; /* aw_wakeup_fd, or -1 */
-    int signal_fd; /* aw_set_wakeup_fd, or -1 */
+    int wakeup_fd;                      /* aw_wakeup_fd, or -1 */
+    int signal_fd;                      /* aw_set_wakeup_fd, or -1 */
 
     /* Both store. */
     uint64_t armed_at; /* the time for which the alarm is programmed; AW_FOREVER: it is not */
@@ -78,8 +85,8 @@ struct awi_shared {
     uint64_t told;     /* bit i: and the program knows, so it is nagged no more */
 
     /* The handler stores. */
-    uint64_t runs;      /* of the handler on the owner thread */
-    uint32_t in_flight; /* handlers and posters that run on other threads: atomic; aw_shutdown waits for them */
+    uint64_t runs;        /* of the handler on the owner thread */
+    uint32_t in_flight;   /* handlers and posters on other threads: atomic; aw_shutdown waits for them */
     uint32_t foreign_ran; /* while `waiting`: a handler that is not ours was found beneath ours */
 
     /* Owner and posters; sequentially consistent. */
@@ -87,13 +94,14 @@ struct awi_shared {
     uint32_t running;  /* an aw_run runs, which aw_quit can end */
 
     /* How guards hook into the handler; NULL until the first guard is entered. Signal context. */
-    uint64_t (*expire)(uint64_t now_ns); /* marks the guards that are due; returns when the next one (or a nag) is */
+    uint64_t (*expire)(uint64_t now_ns); /* marks the guards that are due; returns the next need */
     void (*deliver)(void *context);      /* interrupts the plain system call that it stands at */
 
     struct awi_guard_entry guards[AWI_GUARD_DEPTH];
 
     /* Counters: plain where only one of the two counts, by awi_count where both do. */
-    uint64_t signals, spurious, forwarded, chained, dropped, programmed, avoided, guards_expired, recoveries, thefts;
+    uint64_t signals, spurious, forwarded, chained, dropped, programmed, avoided, guards_expired, recoveries,
+        thefts;
 };
 
 extern struct awi_shared awi __attribute__((visibility("hidden")));
@@ -131,8 +139,8 @@ static inline void awi_clear(uint32_t flags)
 
 /*
  * Flags what is due at now_ns, timers and guards alike, and returns the earliest need that is not flagged:
- * what the alarm has to be programmed for. Called by the handler, and by the program, which the handler may interrupt anywhere in it:
- * flags are only added, so the two can only agree.
+ * what the alarm has to be programmed for. Called by the handler, and by the program, which the handler may
+ * interrupt anywhere in it: flags are only added, so the two can only agree.
  */
 uint64_t awi_flag_due(uint64_t now_ns);
 

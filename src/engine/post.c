@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * post.c: functions posted to the owner from any thread or signal handler. A bounded ring with a sequence number in
- * every cell (D. Vyukov's bounded MPMC queue, with one consumer): a poster that is interrupted between its claim and its publication
- * delays what comes after it, and blocks nobody.
+ * post.c: functions posted to the owner from any thread or signal handler. A bounded ring with a sequence
+ * number in every cell (D. Vyukov's bounded MPMC queue, with one consumer): a poster that is interrupted
+ * between its claim and its publication delays what comes after it, and blocks nobody.
  *
  * No wake-up is lost, by store and load on both sides (Dekker):
  *
@@ -13,8 +13,9 @@
  *   sleeping ? ring the doorbell     AWI_POST ? do not sleep
  *                                    ppoll, which lets signals through
  *
- * Either the owner sees the flag, or the poster sees `sleeping` and rings; a doorbell that rings before ppoll stays pending and
- * ends it at once. A poster that is a handler on the owner's own thread needs no doorbell: inside ppoll its very signal ends the sleep.
+ * Either the owner sees the flag, or the poster sees `sleeping` and rings; a doorbell that rings before
+ * ppoll stays pending and ends it at once. A poster that is a handler on the owner's own thread needs no
+ * doorbell: inside ppoll its very signal ends the sleep.
  */
 #include "post.h"
 
@@ -77,7 +78,8 @@ static int post(aw_post_fn *fn, void *arg)
             return -EAGAIN;
         if (ahead > 0)
             position = __atomic_load_n(&claims, __ATOMIC_RELAXED);
-        else if (__atomic_compare_exchange_n(&claims, &position, position + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        else if (__atomic_compare_exchange_n(&claims, &position, position + 1, true, __ATOMIC_RELAXED,
+                                             __ATOMIC_RELAXED))
             break;
     }
     cell->posted.fn = fn;

@@ -12,15 +12,18 @@ struct awi_posted {
     void *arg;
 };
 
-/* Takes the oldest; false if there is none, or if it is just being written (its writer raises AWI_POST afterwards). */
+/*
+ * Takes the oldest; false if there is none, or if it is just being written (its writer raises AWI_POST
+ * afterwards).
+ */
 bool awi_post_take(struct awi_posted *posted);
 
 /* Empties the queue. No poster may be active: start of an engine. */
 void awi_post_reset(void);
 
 /*
- * Around what may ring the doorbell: aw_shutdown waits for those on other threads, so that no doorbell comes once the old disposition
- * is back. False: no engine.
+ * Around what may ring the doorbell: aw_shutdown waits for those on other threads, so that no doorbell
+ * comes once the old disposition is back. False: no engine.
  */
 bool awi_post_begin(void);
 void awi_post_end(void);

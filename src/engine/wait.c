@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wait.c: sleeping without a lost wake-up. All signals are blocked, the flags are looked at, and ppoll lets signals through and
- * sleeps in one step: a signal comes either before the look, and is seen, or inside ppoll, and ends it. For posts of other threads see
- * post.c.
+ * wait.c: sleeping without a lost wake-up. All signals are blocked, the flags are looked at, and ppoll lets
+ * signals through and sleeps in one step: a signal comes either before the look, and is seen, or inside
+ * ppoll, and ends it. For posts of other threads see post.c.
  *
- * The sleep has a time-out of its own, a little after the next need, so that an alarm that was stolen costs 10 ms and not for ever.
+ * The sleep has a time-out of its own, a little after the next need, so that an alarm that was stolen costs
+ * 10 ms and not for ever.
  *
  * Which signal ended the sleep? The kernel delivers what was let through on the way out of ppoll:
  *
- *   ours alone               `runs` has changed: go on
- *   a foreign one alone      `runs` has not: -EINTR
- *   ours, then others        our frame blocks everything, and when it returns the mask of before ppoll, full, is in force:
- *                            the others are pending still, and run when we open the mask: -EINTR
- *   a foreign one, then ours the foreign handler's frame lies beneath ours, with a mask that let ours through: the handler
- *                            sees that and sets foreign_ran: -EINTR
+ *   ours alone           `runs` has changed: go on
+ *   a foreign one alone  `runs` has not: -EINTR
+ *   ours, then others    our frame blocks everything, and when it returns, the mask of before ppoll, full, is in
+ *                        force: the others are pending still, and run when we open the mask: -EINTR
+ *   a foreign one, then  the foreign handler's frame lies beneath ours, with a mask that let ours through: the
+ *   ours                 handler sees that and sets foreign_ran: -EINTR
  */
 #include "wait.h"
 
@@ -30,7 +31,11 @@
 
 #define NS_PER_SEC UINT64_C(1000000000)
 
-enum slept { SLEPT, SLEPT_TO_DEADLINE, SLEPT_NOT };
+enum slept {
+    SLEPT,
+    SLEPT_TO_DEADLINE,
+    SLEPT_NOT
+};
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -54,7 +59,8 @@ static int sleep_with(struct pollfd *fds, nfds_t n, uint64_t span_ns, const sigs
         return ready;
     if (errno != EINTR)
         return -errno;
-    bool foreign = AWI_LOAD(awi.foreign_ran) || AWI_LOAD(awi.runs) == runs || awi_disposition_foreign_is_pending(mask);
+    bool foreign =
+        AWI_LOAD(awi.foreign_ran) || AWI_LOAD(awi.runs) == runs || awi_disposition_foreign_is_pending(mask);
     return foreign ? -EINTR : 0;
 }
 

@@ -7,7 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Dispatches and sleeps. `until_callback`: returns once one has run; else goes on until a descriptor is ready. */
+/*
+ * Dispatches and sleeps. `until_callback`: returns once one has run; else goes on until a descriptor is
+ * ready.
+ */
 int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callback, const void *here);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* wakeup.c: the descriptors through which a foreign loop hears of what is pending, and the deadline that it should sleep to. */
+/*
+ * wakeup.c: the descriptors through which a foreign loop hears of what is pending, and the deadline that it
+ * should sleep to.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * expiry.c: the guards' part of the handler: which guards have expired, when to come again, and whom to interrupt. Marking is also done
- * by the program when it has read the clock; a handler that comes in between marks the same guards, and each is counted by
- * whoever set its bit.
+ * expiry.c: the guards' part of the handler: which guards have expired, when to come again, and whom to
+ * interrupt. Marking is also done by the program when it has read the clock; a handler that comes in
+ * between marks the same guards, and each is counted by whoever set its bit.
  */
 #include "expiry.h"
 
@@ -12,8 +12,9 @@
 #include "../engine/pending.h"
 
 /*
- * The signal may land just before the program enters a system call, or in a handler above one that blocks: so it comes again, until the
- * program was told. Quickly at first; a program that ignores it for long is not worth 2 % of its time.
+ * The signal may land just before the program enters a system call, or in a handler above one that blocks:
+ * so it comes again, until the program was told. Quickly at first; a program that ignores it for long is
+ * not worth 2 % of its time.
  */
 #define NAG_NS AW_US(50)
 #define NAG_QUICKLY_FOR_NS AW_MS(100)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guard.c: scoped timeouts, as the program enters and leaves them. A user of the engine: it pushes onto the array of guards
- * in pending.h, and hooks expiry.c into the handler when the first guard is entered.
+ * guard.c: scoped timeouts, as the program enters and leaves them. A user of the engine: it pushes onto the
+ * array of guards in pending.h, and hooks expiry.c into the handler when the first guard is entered.
  *
  * Entering, and the handler in between:
  *
@@ -26,8 +26,8 @@
 #include "expiry.h"
 
 /*
- * awi_state: values that memory does not hold by chance. The fields that tell who fired are written, and read, in EXPIRED
- * only, so that entering has nothing to clear.
+ * awi_state: values that memory does not hold by chance. The fields that tell who fired are written, and
+ * read, in EXPIRED only, so that entering has nothing to clear.
  */
 #define ENTERED UINT32_C(0x67e47e2d)
 #define LEFT UINT32_C(0x67e41ef7)
@@ -82,8 +82,8 @@ static void hook(void)
 }
 
 /*
- * There are guards around this one. One at the very same address was in a frame that was left by longjmp, and that is
- * now there again: it goes, with those inside it.
+ * There are guards around this one. One at the very same address was in a frame that was left by longjmp,
+ * and that is now there again: it goes, with those inside it.
  */
 AWI_OUTLINE static int check_nesting(const struct aw_guard *guard, const void *here)
 {
@@ -195,7 +195,8 @@ int aw_guard_leave(struct aw_guard *guard)
     return AWI_UNLIKELY(guard == NULL) ? -EINVAL : leave(guard);
 }
 
-AWI_OUTLINE int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, int (*fn)(void *arg), void *arg)
+AWI_OUTLINE int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
+                              int (*fn)(void *arg), void *arg)
 {
     if (guard == NULL || fn == NULL)
         return -EINVAL;

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scope.c: the steps of AW_GUARD. The macro is a loop that asks before each round: first the body, then, if the guard
- * expired or could not be entered, the block of AW_EXPIRED, then out. However the loop is left, the clean-up leaves the guard.
+ * scope.c: the steps of AW_GUARD. The macro is a loop that asks before each round: first the body, then, if
+ * the guard expired or could not be entered, the block of AW_EXPIRED, then out. However the loop is left,
+ * the clean-up leaves the guard.
  */
 #include <alarmwheel/guard.h>
 
 #include <errno.h>
 
-enum { START, BODY = AWI_GUARD_BODY, EXPIRED, DONE };
+enum {
+    START,
+    BODY = AWI_GUARD_BODY,
+    EXPIRED,
+    DONE
+};
 
 static int begin(struct awi_guard_scope *scope)
 {

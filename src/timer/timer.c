@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * timer.c: the timers of this process: the engine's wheel, with the clock read for the caller and the alarm kept covering. A user of the
- * engine; the engine knows nothing of it.
+ * timer.c: the timers of this process: the engine's wheel, with the clock read for the caller and the alarm
+ * kept covering. A user of the engine; the engine knows nothing of it.
  *
  * The need is published, and the alarm programmed, before the wheel is touched: where the alarm cannot be
- * programmed the timer is as it was. A signal in between raises the flag for a timer that is not linked yet; by the next safe point it is.
+ * programmed the timer is as it was. A signal in between raises the flag for a timer that is not linked
+ * yet; by the next safe point it is.
  */
 #include <alarmwheel/timer.h>
 
@@ -61,12 +62,14 @@ AWI_OUTLINE int aw_timer_arm_at(struct aw_timer timer, uint64_t deadline_ns)
     return result < 0 ? result : aw_wheel_timer_arm_at(awi_engine.wheel, timer, deadline_ns);
 }
 
-AWI_OUTLINE int aw_timer_arm_every(struct aw_timer timer, uint64_t first_ns, uint64_t period_ns, enum aw_missed missed)
+AWI_OUTLINE int aw_timer_arm_every(struct aw_timer timer, uint64_t first_ns, uint64_t period_ns,
+                                   enum aw_missed missed)
 {
     int result = awi_check();
     if (result < 0)
         return result;
-    if (first_ns == AW_FOREVER || period_ns == 0 || period_ns >= UINT64_C(1) << 61 || (unsigned)missed > AW_MISSED_DELAY)
+    if (first_ns == AW_FOREVER || period_ns == 0 || period_ns >= UINT64_C(1) << 61 ||
+        (unsigned)missed > AW_MISSED_DELAY)
         return -EINVAL;
     uint64_t now = awi_clock_now();
     awi_recover_if_lost(now);

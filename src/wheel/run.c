@@ -121,8 +121,8 @@ static void hand_out(struct aw_wheel *w, uint32_t index, struct awi_due *due)
 }
 
 /*
- * Looks at a record of the todo list, which has forgotten it already. The dead are laid off; what was moved later,
- * or is due within a slot of a lower level, is linked anew. True: it is due.
+ * Looks at a record of the todo list, which has forgotten it already. The dead are laid off; what was moved
+ * later, or is due within a slot of a lower level, is linked anew. True: it is due.
  */
 static inline bool visit(struct aw_wheel *w, uint32_t index)
 {
@@ -144,12 +144,12 @@ static inline bool visit(struct aw_wheel *w, uint32_t index)
 }
 
 /*
- * Visits the todo list until a timer is due, and returns that one, unlinked; 0 if the list or the budget came to
- * its end.
+ * Visits the todo list until a timer is due, and returns that one, unlinked; 0 if the list or the budget came
+ * to its end.
  *
- * With many timers each record is a cache miss, and a list can only be followed one miss after the other. So it is
- * followed from both ends in turn, and while it lasts its head is kept in registers: through memory, or with one
- * variable for both, the processor would wait for either end's miss before it begins the other's.
+ * With many timers each record is a cache miss, and a list can only be followed one miss after the other. So
+ * it is followed from both ends in turn, and while it lasts its head is kept in registers: through memory,
+ * the processor would take either end's stores for what the other's loads wait for.
  */
 static uint32_t drain(struct aw_wheel *w, unsigned *budget)
 {
@@ -159,32 +159,25 @@ static uint32_t drain(struct aw_wheel *w, unsigned *budget)
     unsigned left = *budget;
     uint32_t due = 0;
 
-    while (left > 0) {
-        uint32_t index = first;
+    while (first != AWI_TODO && left > 0) {
+        bool from_first = left & 1;
+        bool only = first == last;
+        uint32_t index = from_first ? first : last;
+        uint32_t next = record[index].next;
+        uint32_t prev = record[index].prev;
 
-        left--;
-        first = record[index].next;
-        if (index == last) {
-            first = last = AWI_TODO;
+        if (from_first) {
+            first = next;
+        } else {
+            last = prev;
         }
+        if (only) {
+            first = AWI_TODO;
+            last = AWI_TODO;
+        }
+        left--;
         if (visit(w, index)) {
             due = index;
-            break;
-        }
-        if (first == AWI_TODO || left == 0) {
-            break;
-        }
-        index = last;
-        left--;
-        last = record[index].prev;
-        if (index == first) {
-            first = last = AWI_TODO;
-        }
-        if (visit(w, index)) {
-            due = index;
-            break;
-        }
-        if (first == AWI_TODO) {
             break;
         }
     }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * settle.c: the exact next deadline. aw_wheel_next may be early, because moving or disarming a timer leaves it linked where
- * it was; here what stands in front is looked at and put where it belongs, until the first deadline is a living timer's own.
+ * settle.c: the exact next deadline. aw_wheel_next may be early, because moving or disarming a timer leaves
+ * it linked where it was; here what stands in front is looked at and put where it belongs, until the first
+ * deadline is a living timer's own.
  */
 #include "wheel_run.h"
 
 #include "levels.h"
 
-/* Buries the dead of a slot and links those that were moved out of it anew. False: nothing is left in it. */
+/*
+ * Buries the dead of a slot and links those that were moved out of it anew. False: nothing is left in it.
+ */
 static bool settle_slot(struct aw_wheel *w, uint32_t slot)
 {
     uint64_t start = awi_near_tick(w, w->record[slot].meta);
