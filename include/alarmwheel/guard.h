@@ -4,9 +4,9 @@
  * one that expires first counts. When one expires
  *   - safe points inside it return -ETIMEDOUT, and aw_guard_expired is true;
  *   - a plain system call that blocks (open, read, write, accept, connect, flock, waitpid, ...) returns
- * EINTR, again and again (every 50 us, after 100 ms every 1 ms) until the program was told by one of the two
- * above, or leaves. No memory is allocated and, as a rule, no system call made: entering is a clock read, a
- * compare and a push.
+ *     EINTR, again and again (every 50 us, after 100 ms every 1 ms) until the program was told by one of the
+ *     two above, or leaves.
+ * No memory is allocated and, as a rule, no system call made: entering is a clock read, a compare and a push.
  *
  * For all functions here: AS-Unsafe; owner thread only (-EPERM elsewhere); -ENODEV without an engine. After
  * fork the child has no guards: leaving one that it inherited returns 0. A guard lives in the frame that
@@ -38,7 +38,6 @@ extern "C" {
  * use. It has room for the jump buffer and the eight clean-ups of guards that escape.
  */
 struct aw_guard {
-    uint64_t awi_deadline_ns;
     uint64_t awi_lateness_ns;
     uint64_t awi_epoch;
     const struct aw_guard *awi_fired;
@@ -47,13 +46,13 @@ struct aw_guard {
     int awi_error;
     uint32_t awi_index;
     uint32_t awi_state;
-    uint32_t awi_flags;
     uint32_t awi_slots;
+    uint32_t awi_spare;
     struct {
         void (*fn)(void *arg);
         void *arg;
     } awi_cleanups[8];
-    uint64_t awi_reserved[8];
+    uint64_t awi_reserved[9];
     sigjmp_buf awi_env;
 };
 
