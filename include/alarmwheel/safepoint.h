@@ -51,9 +51,10 @@ AW_API int aw_dispatch(unsigned budget);
 /*
  * Sleeps until a callback has run, at most timeout_ns (AW_FOREVER: no limit). Safe against the race between
  * the check and the sleep: it sleeps in ppoll(2), with signals blocked around it. A stolen alarm costs at
- * most 10 ms. Returns the callbacks run; 0: the time passed; -EINTR: a signal handler that is not
- * alarmwheel's ran; -ETIMEDOUT: an enclosing guard expired; or the negative value of a callback. -EDEADLK
- * inside a callback.
+ * most 10 ms.
+ * Returns the callbacks run; 0: the time passed; -EINTR: a signal handler that is not alarmwheel's ran while
+ * it slept (one that runs while it dispatches goes unnoticed: let it call aw_post or aw_quit); -ETIMEDOUT:
+ * an enclosing guard expired; or the negative value of a callback. -EDEADLK inside a callback.
  */
 AW_API int aw_wait(uint64_t timeout_ns);
 

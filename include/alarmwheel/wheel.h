@@ -84,8 +84,8 @@ AW_API int aw_wheel_timer_create(struct aw_wheel *wheel, struct aw_timer *timer,
 
 /*
  * Arms the timer to run once at deadline_ns, rounded up to a tick; replaces what it was armed for. A
- * deadline that has passed is due at the next dispatch, never within the running one. O(1), no allocation.
- * Returns 0. Errors: -EINVAL (AW_FOREVER), -ENOENT.
+ * deadline that has passed is due at the next dispatch, never within the running one: armed in a callback,
+ * it means the next tick. O(1), no allocation. Returns 0. Errors: -EINVAL (AW_FOREVER), -ENOENT.
  */
 AW_API int aw_wheel_timer_arm_at(struct aw_wheel *wheel, struct aw_timer timer, uint64_t deadline_ns);
 
@@ -107,7 +107,10 @@ AW_API int aw_wheel_timer_arm_every(struct aw_wheel *wheel, struct aw_timer time
  */
 AW_API int aw_wheel_timer_again(struct aw_wheel *wheel, struct aw_timer timer, uint64_t now_ns);
 
-/* Disarms: 1 if it was armed, 0 if it was not. It may be armed again. One store; no search. -ENOENT. */
+/*
+ * Disarms: 1 if it was armed, 0 if it was not. Inside its own callback a periodic timer counts as armed. It
+ * may be armed again. One store; no search. -ENOENT.
+ */
 AW_API int aw_wheel_timer_disarm(struct aw_wheel *wheel, struct aw_timer timer);
 
 /* Deletes the timer: 0. Safe anywhere, in its own callback too. -ENOENT. */
@@ -141,8 +144,9 @@ AW_API int aw_wheel_dispatch(struct aw_wheel *wheel, uint64_t now_ns, unsigned b
 /*
  * When to call aw_wheel_dispatch next: *deadline_ns is never later than the earliest armed deadline. It is
  * that deadline (rounded up to a tick), not the start of a slot, unless the timer that held it was since
- * disarmed or moved later: then it may come earlier, and that dispatch puts it right. Returns 1, or 0 where
- * no timer is armed (*deadline_ns is then AW_FOREVER). O(1). -EINVAL.
+ * disarmed or moved later: then it may come earlier, and that dispatch puts it right. A periodic timer that
+ * is still behind its schedule after its callback is due at the next tick. Returns 1, or 0 where no timer is
+ * armed (*deadline_ns is then AW_FOREVER). O(1). -EINVAL.
  */
 AW_API int aw_wheel_next(const struct aw_wheel *wheel, uint64_t *deadline_ns);
 

@@ -61,6 +61,8 @@ int awi_cover_slow(bool anyway)
 
 void awi_recover(void)
 {
+    if (!awi_is_lost(AWI_LOAD(awi.armed_at), awi_clock_now()))
+        return;
     ++awi.recoveries;
     if (awi_disposition_retake())
         ++awi.thefts;

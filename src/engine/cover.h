@@ -23,13 +23,20 @@ static inline int awi_cover(uint64_t need_ns)
     return AWI_LIKELY(need_ns >= AWI_LOAD(awi.armed_at)) ? 0 : awi_cover_slow(false);
 }
 
+static inline bool awi_is_lost(uint64_t armed_at, uint64_t now_ns)
+{
+    return armed_at < now_ns && now_ns - armed_at > AWI_LOST_NS;
+}
+
 void awi_recover(void);
 
-/* Every call that has read the clock looks whether the alarm was lost: ignored, stolen, or swallowed. */
+/*
+ * Every call that has read the clock looks whether the alarm was lost: ignored, stolen, or swallowed. What
+ * awi_clock_coarse says may be ahead of the time; awi_recover looks at the other clock.
+ */
 static inline void awi_recover_if_lost(uint64_t now_ns)
 {
-    uint64_t armed_at = AWI_LOAD(awi.armed_at);
-    if (AWI_UNLIKELY(armed_at < now_ns && now_ns - armed_at > AWI_LOST_NS))
+    if (AWI_UNLIKELY(awi_is_lost(AWI_LOAD(awi.armed_at), now_ns)))
         awi_recover();
 }
 

@@ -137,7 +137,7 @@ static void drain_wakeup_fd(void)
 /* The dispatch is over: the earliest timer that is left counts again. */
 static int publish_next_timer(uint64_t now_ns)
 {
-    uint64_t next;
+    uint64_t next = AW_FOREVER;
     aw_wheel_next(awi_engine.wheel, &next);
     AWI_STORE(awi.timer_need, next);
     awi_order();

@@ -109,9 +109,10 @@ static void reset_shared(void)
 
 static void forked(void)
 {
-    if (AWI_LOAD(awi.state) != AWI_RUNNING)
-        return;
+    uint32_t state = AWI_LOAD(awi.state);
     AWI_STORE(awi.state, AWI_CLOSED);
+    if (state != AWI_RUNNING) /* not even where another thread, which is not here, was just starting it */
+        return;
     bool was_owner = awi_owner;
     awi_owner = false;
     awi_order();

@@ -11,10 +11,10 @@
  *
  *   ours alone           `runs` has changed: go on
  *   a foreign one alone  `runs` has not: -EINTR
- *   ours, then others    our frame blocks everything, and when it returns, the mask of before ppoll, full, is in
- *                        force: the others are pending still, and run when we open the mask: -EINTR
- *   a foreign one, then  the foreign handler's frame lies beneath ours, with a mask that let ours through: the
- *   ours                 handler sees that and sets foreign_ran: -EINTR
+ *   ours, then others    our frame blocks everything, and when it returns, the mask of before ppoll, full, is
+ *                        in force: the others are pending still, and run when we open the mask: -EINTR
+ *   a foreign one, then  the foreign handler's frame lies beneath ours, with a mask that let ours through:
+ *   ours                 our handler sees that and sets foreign_ran: -EINTR
  */
 #include "wait.h"
 

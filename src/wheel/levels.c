@@ -267,7 +267,6 @@ int aw_wheel_timer_remaining(const struct aw_wheel *wheel, struct aw_timer timer
 int aw_wheel_next(const struct aw_wheel *wheel, uint64_t *deadline_ns)
 {
     uint64_t tick = AWI_NEVER;
-    uint32_t slot;
 
     if (wheel == NULL || deadline_ns == NULL) {
         return -EINVAL;
@@ -276,14 +275,13 @@ int aw_wheel_next(const struct aw_wheel *wheel, uint64_t *deadline_ns)
         *deadline_ns = AW_FOREVER;
         return 0;
     }
-    slot = awi_first_slot(wheel);
-    if (slot < AWI_SLOTS) {
-        tick = awi_near_tick(wheel, wheel->record[slot].when);
+    if (AWI_LIKELY(wheel->summary != 0)) {
+        tick = awi_near_tick(wheel, wheel->record[awi_first_slot(wheel)].when);
     }
     tick = wheel->far_min < tick ? wheel->far_min : tick;
     tick = wheel->late_at < tick ? wheel->late_at : tick;
     tick = wheel->overdue_at < tick ? wheel->overdue_at : tick;
-    if (!awi_empty(wheel, AWI_TODO)) {
+    if (AWI_UNLIKELY(!awi_empty(wheel, AWI_TODO))) {
         tick = wheel->now;
     }
     *deadline_ns = awi_tick_ns(wheel, tick);

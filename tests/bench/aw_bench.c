@@ -34,9 +34,10 @@ const struct bench_entry bench_catalog[] = {
       bench_next },
     { "wheel.memory", "memory of one of n armed timers, everything included", bench_memory },
     { "timer.rearm",
-      "the public aw_timer_arm, 1 ms to 60 s ahead, on the real clock, which it reads each time",
+      "the public aw_timer_arm, 10 to 20 min ahead, on the real clock, which it reads each time",
       bench_timer },
-    { "timer.again", "the public aw_timer_again, a timeout of 30 s, on the real coarse clock", bench_timer },
+    { "timer.again", "the public aw_timer_again, a timeout of 10 min, on the real coarse clock",
+      bench_timer },
     { "idle.signals",
       "signals received, on a simulated clock: 100,000 timers due in an hour, in the seconds before",
       bench_simulated },
@@ -96,7 +97,8 @@ static void print_heading(FILE *out)
     const struct peer *peers[BENCH_PEERS_MAX];
     const unsigned count = bench_peers(&bench_ours_wheel, false, peers);
     for (unsigned i = 0; i < count; i++)
-        fprintf(out, "%s%s %s", i == 0 ? "" : ", ", peers[i]->name, peers[i]->version());
+        fprintf(out, "%s%s%s%s", i == 0 ? "" : ", ", peers[i]->name, *peers[i]->version() != '\0' ? " " : "",
+                peers[i]->version());
     fprintf(out, "; medians of up to %u runs; in brackets: times alarmwheel's\n", bench_options.runs);
 }
 

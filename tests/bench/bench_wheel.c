@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * bench_wheel.c: runs one loop (peer_loops.h) over all implementations: the same stream of operations, one
- * run of each in turn, so that whatever disturbs the machine disturbs all of them. Used for the wheel against
- * the peers on the loops' clock, and for the public timer calls against the peers on the real one.
+ * run of each in turn, so that whatever disturbs the machine disturbs all of them. Used for the wheel
+ * against the peers on the loops' clock, and for the public timer calls against the peers on the real one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,13 @@
 #define DELAY_MIN_NS (1 * MS)
 #define DELAY_MAX_NS (60 * SEC)
 #define REFRESH_NS (30 * SEC)
+
+/*
+ * On the real clock nothing may expire: a peer that is slow at running timers would fall behind for ever,
+ * with a million of them on a busy machine.
+ */
+#define REAL_MIN_NS (600 * SEC)
+#define REAL_MAX_NS (1200 * SEC)
 
 /* A run performs at least this many operations, however few timers there are. */
 #define OPERATIONS_MIN 200000u
@@ -65,8 +72,10 @@ struct streams {
  * Four picks a timer, so that nearly every timer is named, and not more: reading the stream must not cost
  * memory bandwidth while the timers fit the cache.
  */
-static bool make_streams(uint32_t timers, struct streams *streams)
+static bool make_streams(uint32_t timers, bool real_clock, struct streams *streams)
 {
+    const uint64_t least_ns = real_clock ? REAL_MIN_NS : DELAY_MIN_NS;
+    const uint64_t most_ns = real_clock ? REAL_MAX_NS : DELAY_MAX_NS;
     uint32_t size = 1u << 15;
     while (size / 4 < timers && size < 1u << 25)
         size *= 2;
@@ -76,7 +85,7 @@ static bool make_streams(uint32_t timers, struct streams *streams)
     for (uint32_t i = 0; streams->picks != NULL && i < size; i++)
         streams->picks[i] = (uint32_t)((bench_random(&state) >> 32) * timers >> 32);
     for (uint32_t i = 0; i < DELAYS; i++)
-        streams->delays_ns[i] = DELAY_MIN_NS + bench_random(&state) % (DELAY_MAX_NS - DELAY_MIN_NS);
+        streams->delays_ns[i] = least_ns + bench_random(&state) % (most_ns - least_ns);
     return streams->picks != NULL;
 }
 
@@ -144,8 +153,8 @@ static uint64_t warm_up(const struct peer *peer, enum loop loop, uint32_t timers
 }
 
 /*
- * The same stream must have made about the same timers expire, or somebody did not do the work. Roundings and
- * the last step make a difference where few expire.
+ * The same stream must have made about the same timers expire, or somebody did not do the work. Roundings
+ * and the last step make a difference where few expire.
  */
 static void compare_expired(const struct row *row, const struct peer *peer, uint64_t expired, uint64_t ours)
 {
@@ -164,7 +173,7 @@ static void run_row(const struct row *row, const struct peer *ours, uint32_t tim
     unsigned count = bench_peers(ours, row->with_floor, peers);
 
     static struct streams streams;
-    if (!make_streams(timers, &streams)) {
+    if (!make_streams(timers, row->real_clock, &streams)) {
         fprintf(stderr, "aw-bench: %s: out of memory\n", row->bench);
         return;
     }
@@ -176,7 +185,7 @@ static void run_row(const struct row *row, const struct peer *ours, uint32_t tim
         .delays_count = DELAYS,
         .real_clock = row->real_clock,
         .refresh = row->loop == LOOP_REFRESH,
-        .refresh_ns = REFRESH_NS,
+        .refresh_ns = row->real_clock ? REAL_MIN_NS : REFRESH_NS,
         .armed = row->loop <= LOOP_REFRESH,
         .per_step = row->real_clock ? 1000
                     : !row->moving  ? 0

@@ -10,6 +10,7 @@
 #include "check_main.h"
 #include "model.h"
 #include "wheel/wheel_internal.h"
+#include "wheel/wheel_run.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -241,6 +242,40 @@ static void check_next(void)
          "the wake-up is too early");
 }
 
+/* The exact question: what stands in front of the earliest living timer is cleared away. */
+static void do_settle(void)
+{
+    uint64_t earliest = model_earliest(&run.model);
+    uint64_t next = awi_wheel_settle(run.wheel);
+    const struct aw_wheel *w = run.wheel;
+
+    must(next <= model_tick_ns(&run.model, earliest), "the settled wake-up is too late");
+    if (w->late_at == AWI_NEVER && w->overdue_at == AWI_NEVER && w->record[AWI_TODO].next == AWI_TODO) {
+        must(next == model_tick_ns(&run.model, earliest), "the settled wake-up is too early");
+    }
+}
+
+/* The refresh for which somebody must see to it first that its deadline is covered. */
+static void do_again(unsigned i)
+{
+    struct model *m = &run.model;
+    struct aw_timer handle = m->timer[i].handle;
+    uint64_t deadline = m->now_ns + m->timer[i].interval;
+    uint64_t covered = m->now_ns + random_delay();
+    uint64_t answer;
+    int result = awi_wheel_again(run.wheel, handle, m->now_ns, covered, &answer);
+
+    if (!m->timer[i].has_interval) {
+        must(result == -EINVAL, "again without a delay");
+        return;
+    }
+    must(answer == deadline, "the deadline of again");
+    must(result == (deadline < covered), "again disagrees about being covered");
+    if (result == 0) {
+        model_again(m, i, m->now_ns);
+    }
+}
+
 static void check_all(void)
 {
     const char *broken = aw_wheel_check(run.wheel);
@@ -305,6 +340,16 @@ static void change_something(void)
     case 18:
         must(aw_wheel_timer_disarm(run.wheel, run.model.timer[i].handle) == model_disarm(&run.model, i),
              "disarm disagrees about being armed");
+        break;
+    case 19:
+        if (run.model.running) {
+            do_again(i);
+        } else {
+            do_settle();
+        }
+        break;
+    case 20:
+        do_again(i);
         break;
     default:
         do_arm(i);

@@ -238,15 +238,22 @@ static void check_safepoint(void)
 
 /* A plain blocking read inside: it ends with EINTR, whichever instruction the alarm lands on. */
 
-static void read_bounded(void)
+static void read_one(void)
 {
     char byte;
 
-    deadline_ns = race_page->now_ns + MS;
-    result = aw_guard_enter(guard(0), MS, AW_GUARD_DEFAULT);
+    race_sleep_begins();
     errno = 0;
     bytes = (int)read(fds[0], &byte, 1);
     error = errno;
+    race_sleep_ends();
+}
+
+static void read_bounded(void)
+{
+    deadline_ns = race_page->now_ns + MS;
+    result = aw_guard_enter(guard(0), MS, AW_GUARD_DEFAULT);
+    read_one();
     inner_result = aw_guard_leave(guard(0));
 }
 
@@ -263,20 +270,15 @@ static void check_read(void)
 /* Two guards around it, and two reads: the inner one ends the first, the outer one the second. */
 static void read_twice(void)
 {
-    char byte;
-
     outer_deadline_ns = race_page->now_ns + 3 * MS;
     result = aw_guard_enter(guard(0), 3 * MS, AW_GUARD_DEFAULT);
     deadline_ns = race_page->now_ns + MS;
     if (aw_guard_enter(guard(1), MS, AW_GUARD_DEFAULT) != 0)
         result = -1;
-    bytes = (int)read(fds[0], &byte, 1);
-    error = errno;
+    read_one();
     inner_result = aw_guard_leave(guard(1));
     race_check(bytes == -1 && error == EINTR, "the first read returned %d, errno %d", bytes, error);
-    errno = 0;
-    bytes = (int)read(fds[0], &byte, 1);
-    error = errno;
+    read_one();
 }
 
 static void check_read_twice(void)

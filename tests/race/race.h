@@ -39,6 +39,7 @@ struct race_page {
     volatile uint32_t disarmed;        /* calls of setitimer that disarmed */
     volatile uint32_t real_sleep;      /* ppoll is to sleep for real, until a signal comes */
     volatile uint32_t in_sleep;        /* the child is in ppoll, or in a handler that ended it */
+    volatile uint32_t notice;          /* the next trap only says that something here has changed */
     volatile uint32_t phase;           /* enum race_phase */
     volatile uint32_t tid;             /* the second thread's id */
     volatile uint32_t go;              /* futex: the other thread is to do its part */
@@ -91,6 +92,13 @@ void race_outcome(const char *word);
 
 /* Trap marks. race_child does both for a piece that runs on the main thread. */
 void race_mark(enum race_phase phase);
+
+/*
+ * Around what may sleep in a real system call, in a piece that is marked so: the tracer looks then whether
+ * the child is asleep.
+ */
+void race_sleep_begins(void);
+void race_sleep_ends(void);
 
 /* Waits until the tracer says go (RACE_THREAD: on the second thread; RACE_SECOND: on the main thread). */
 void race_await_go(void);

@@ -84,9 +84,11 @@ static void setup_read(void)
 
 static void read_bounded(void)
 {
+    race_sleep_begins();
     errno = 0;
     result = toy_read(fds[0], MS);
     error = errno;
+    race_sleep_ends();
 }
 
 static void check_read(void)

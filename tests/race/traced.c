@@ -172,13 +172,22 @@ static bool wake_sleeper(struct run *run)
     return traced_send_alarm(run);
 }
 
+/* Others may want this processor, too: after some turns, a turn is given for longer. */
+static void let_others_run(unsigned turns)
+{
+    if (turns < 32)
+        sched_yield();
+    else
+        usleep(50);
+}
+
 static enum stop next_stop(struct run *run)
 {
     unsigned spins = 0;
 
     for (;;) {
         int status;
-        bool poll = (run->piece->flags & RACE_SLEEPS) != 0;
+        bool poll = (run->piece->flags & RACE_SLEEPS) != 0 && race_page->in_sleep;
         pid_t pid = waitpid(run->traced, &status, __WALL | (poll ? WNOHANG : 0));
 
         if (pid == run->traced) {
@@ -209,7 +218,7 @@ static enum stop next_stop(struct run *run)
             return STOP_HANG;
         }
         if (poll) {
-            sched_yield();
+            let_others_run(spins);
             if (!run->alarm_sent && ++spins % 8 == 0 && asleep(run, run->traced) && !wake_sleeper(run))
                 return STOP_HANG;
         }
@@ -225,14 +234,20 @@ uintptr_t traced_pc(const struct run *run)
 /* Lets the child go on, by a step or freely, with the signal that is to be delivered. */
 enum stop traced_resume(struct run *run, bool step)
 {
-    int signo = run->forward;
+    enum stop stop;
 
-    run->forward = 0;
-    if (ptrace(step ? PTRACE_SINGLESTEP : PTRACE_CONT, run->traced, NULL, (void *)(intptr_t)signo) != 0) {
-        race_fail("ptrace: errno %d", errno);
-        return STOP_HANG;
-    }
-    return next_stop(run);
+    do {
+        int signo = run->forward;
+
+        run->forward = 0;
+        race_page->notice = 0;
+        if (ptrace(step ? PTRACE_SINGLESTEP : PTRACE_CONT, run->traced, NULL, (void *)(intptr_t)signo) != 0) {
+            race_fail("ptrace: errno %d", errno);
+            return STOP_HANG;
+        }
+        stop = next_stop(run);
+    } while (!step && stop == STOP_TRAP && race_page->notice);
+    return stop;
 }
 
 static void reap(pid_t pid)
@@ -302,7 +317,7 @@ enum race_end traced_finish(struct run *run, enum stop stop)
 {
     if (stop == STOP_TRAP)
         ptrace(PTRACE_DETACH, run->traced, NULL, NULL);
-    while (!run->exited && stop != STOP_HANG) {
+    for (unsigned turns = 0; !run->exited && stop != STOP_HANG; turns++) {
         /* The main thread waits for real only where a second thread is traced; by now that has done all it
          * will do. */
         bool poll = (run->piece->flags & RACE_SECOND) != 0;
@@ -313,7 +328,7 @@ enum race_end traced_finish(struct run *run, enum stop stop)
             break;
         }
         if (poll) {
-            sched_yield();
+            let_others_run(turns);
             /* Asleep, in the wait, the other thread past its mark, no signal on the way: a proof that the
              * wake-up is lost. */
             if (race_page->in_sleep && race_page->done && asleep(run, run->process) && race_page->in_sleep) {
@@ -351,7 +366,7 @@ void traced_other_thread(const struct run *run)
     pid_t other = run->piece->flags & RACE_SECOND ? run->process : (pid_t)race_page->tid;
 
     traced_go();
-    while (real_seconds() - run->started_s <= WATCHDOG_S) {
+    for (unsigned turns = 0; real_seconds() - run->started_s <= WATCHDOG_S; turns++) {
         if (run->piece->flags & RACE_THREAD && race_page->done)
             return;
         if (run->piece->flags & RACE_SECOND &&
@@ -361,7 +376,7 @@ void traced_other_thread(const struct run *run)
         /* The owner may come to its end without sleeping: then it is a zombie, or has done its part. */
         if (run->piece->flags & RACE_SECOND && race_page->outcome[0] != '\0')
             return;
-        sched_yield();
+        let_others_run(turns);
     }
     race_fail("the other thread does not come to an end");
 }

@@ -314,6 +314,18 @@ void race_mark(enum race_phase phase)
     __asm__ volatile("int3" ::: "memory");
 }
 
+void race_sleep_begins(void)
+{
+    race_page->in_sleep = 1;
+    race_page->notice = 1;
+    __asm__ volatile("int3" ::: "memory");
+}
+
+void race_sleep_ends(void)
+{
+    race_page->in_sleep = 0;
+}
+
 void race_await_go(void)
 {
     while (race_page->go == 0)

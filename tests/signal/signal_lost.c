@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signal_lost.c: signals that come when nothing is due, and signals that do not come although something is: forged, stale,
- * kept lazily, ignored, coalesced, stolen, and time that passes while the process is stopped. Nothing fires
- * before its deadline, and nothing is lost.
+ * signal_lost.c: signals that come when nothing is due, and signals that do not come although something is:
+ * forged, stale, kept lazily, ignored, coalesced, stolen, and time that passes while the process is stopped.
+ * Nothing fires before its deadline, and nothing is lost.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -128,7 +128,9 @@ END_TEST
 /* The signal may land in any wheel edit: it reads flags only, and the wheel stays whole. */
 START_TEST(h05_storm_through_wheel_edits)
 {
-    enum { TIMERS = 64 };
+    enum {
+        TIMERS = 64
+    };
     struct ticker ticker = { 0 };
     struct aw_timer timers[TIMERS];
     struct storm at = { getpid(), variant_signo(_i) };
@@ -169,13 +171,13 @@ START_TEST(h07_kept_alarm_ends_no_wait)
     struct ticker ticker = { 0 };
     start_variant(_i);
     struct aw_timer timer = timer_of(tick_once, &ticker);
-    arm_ms(timer, &ticker, 10);
+    arm_ms(timer, &ticker, 40);
     ck_assert_int_eq(aw_timer_disarm(timer), 1);
     uint64_t start = clock_ns();
-    ck_assert_int_eq(aw_wait(AW_MS(60)), 0);
-    ck_assert_uint_ge(clock_ns(), start + AW_MS(60));
+    ck_assert_int_eq(aw_wait(AW_MS(80)), 0);
+    ck_assert_uint_ge(clock_ns(), start + AW_MS(80));
     ck_assert_uint_eq(ticker.runs, 0);
-    ck_assert_uint_ge(stats_now().spurious, 1);
+    ck_assert_uint_ge(stats_now().signals, 1);
     ck_assert_int_eq(aw_shutdown(), 0);
 }
 END_TEST
@@ -206,8 +208,8 @@ START_TEST(h08_ignored_for_a_while)
     struct ticker ticker = { 0 };
     start_variant(_i);
     struct aw_timer timer = timer_of(tick_once, &ticker);
-    arm_ms(timer, &ticker, 20);
     handle_signal(variant_signo(_i), SIG_IGN, 0);
+    arm_ms(timer, &ticker, 20);
     ck_assert_int_eq(aw_wait(AW_SEC(60)), 1);
     ck_assert_uint_lt(clock_ns(), ticker.due_ns + AW_SEC(10));
     struct aw_stats stats = stats_now();
@@ -232,9 +234,9 @@ START_TEST(h08_noticed_by_the_next_call_with_a_clock)
     struct sigaction ours;
     start_variant(_i);
     struct aw_timer timer = timer_of(tick_once, &ticker);
-    arm_ms(timer, &ticker, 10);
     ck_assert_int_eq(sigaction(variant_signo(_i), NULL, &ours), 0);
     handle_signal(variant_signo(_i), SIG_IGN, 0);
+    arm_ms(timer, &ticker, 10);
     pass_ms(30);
     ck_assert_int_eq(sigaction(variant_signo(_i), &ours, NULL), 0);
     ck_assert_int_eq(aw_safepoint(), 0);
@@ -242,8 +244,8 @@ START_TEST(h08_noticed_by_the_next_call_with_a_clock)
     ck_assert_int_eq(aw_dispatch(0), 1);
     ck_assert_uint_eq(stats_now().recoveries, 1);
 
-    arm_ms(timer, &ticker, 10);
     handle_signal(variant_signo(_i), SIG_IGN, 0);
+    arm_ms(timer, &ticker, 10);
     pass_ms(30);
     struct ticker other = { 0 };
     struct aw_timer second = timer_of(tick_once, &other);
@@ -272,7 +274,7 @@ START_TEST(h08_stolen_while_the_owner_waits)
     start_variant(0);
     struct aw_timer timer = timer_of(tick_once, &ticker);
     ck_assert_int_eq(pthread_create(&thief, NULL, steal_alarm, NULL), 0);
-    arm_ms(timer, &ticker, 100);
+    arm_ms(timer, &ticker, 300);
     ck_assert_int_eq(aw_wait(AW_SEC(60)), 1);
     ck_assert_uint_lt(clock_ns(), ticker.due_ns + AW_SEC(10));
     ck_assert_uint_eq(ticker.early, 0);
@@ -309,9 +311,9 @@ START_TEST(h08_stolen_before_a_guard)
     ck_assert_int_eq(pipe(ends), 0);
     start_variant(0);
     struct aw_timer timer = timer_of(tick_once, &ticker);
-    arm_ms(timer, &ticker, 5);
+    arm_ms(timer, &ticker, 200);
     alarm(0);
-    pass_ms(20);
+    pass_ms(220);
     ck_assert_int_eq(aw_guard_enter(&guard, AW_MS(10), AW_GUARD_DEFAULT), 0);
     ck_assert_int_eq(read(ends[0], &byte, 1), -1);
     ck_assert_int_eq(errno, EINTR);
@@ -347,7 +349,7 @@ START_TEST(h08_thief_rings_early)
     struct ticker ticker = { 0 };
     start_variant(0);
     struct aw_timer timer = timer_of(tick_once, &ticker);
-    arm_ms(timer, &ticker, 100);
+    arm_ms(timer, &ticker, 200);
     ualarm(1000, 0);
     ck_assert_int_eq(safepoints_until(&ticker, 1), 0);
     ck_assert_uint_eq(ticker.runs, 1);
@@ -447,7 +449,7 @@ START_TEST(h23_stopped_for_a_second)
     uint64_t start = clock_ns();
     ck_assert_int_eq(aw_timer_arm_every(timer, AW_MS(10), AW_MS(10), AW_MISSED_SKIP), 0);
     pid_t pid = in_child(50, stop_for_a_second, &self);
-    while (ticker.most_missed < 50 && clock_ns() < start + AW_SEC(30))
+    while (ticker.most_missed < 95 && clock_ns() < start + AW_SEC(30))
         ck_assert_int_ge(aw_wait(AW_SEC(10)), 1);
     expect_exit(pid, 0);
     ck_assert_uint_ge(ticker.most_missed, 95);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signal_process.c: the engine beside what else there is in a process: children, exec, a mask and a disposition that were inherited,
- * a handler and an alarm that were there first, or come later. Much of it ends the process by design: it runs in a child.
+ * signal_process.c: the engine beside what else there is in a process: children, exec, a mask and a
+ * disposition that were inherited, a handler and an alarm that were there first, or come later. Much of it
+ * ends the process by design: it runs in a child.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,9 +39,9 @@ static struct aw_timer ticking(uint64_t period_ns)
 }
 
 /* In a child of the test: Check's own assertions would run its clean-up there. */
-#define MUST(condition)         \
-    do {                        \
-        if (!(condition))       \
+#define MUST(condition)                 \
+    do {                                \
+        if (!(condition))               \
             _exit(__LINE__ % 200 + 50); \
     } while (0)
 
@@ -429,7 +430,8 @@ static uint64_t start_alarm(uint64_t first_us, uint64_t interval_us)
 {
     struct itimerval value;
     value.it_value = (struct timeval){ (time_t)(first_us / 1000000), (suseconds_t)(first_us % 1000000) };
-    value.it_interval = (struct timeval){ (time_t)(interval_us / 1000000), (suseconds_t)(interval_us % 1000000) };
+    value.it_interval =
+        (struct timeval){ (time_t)(interval_us / 1000000), (suseconds_t)(interval_us % 1000000) };
     uint64_t now = clock_ns();
     ck_assert_int_eq(setitimer(ITIMER_REAL, &value, NULL), 0);
     return now + AW_US(first_us);
@@ -478,7 +480,7 @@ END_TEST
 START_TEST(h21_running_alarm_is_given_back)
 {
     install_foreign(SIGALRM, SA_RESTART);
-    uint64_t due = start_alarm(100000, 0);
+    uint64_t due = start_alarm(400000, 0);
     start_variant(0);
     ticking(AW_MS(3));
     while (runs < 5)

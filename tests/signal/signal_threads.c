@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signal_threads.c: threads that have no part in it. The kernel gives SIGALRM to whichever it likes: what it means happens on
- * the owner all the same, and the others' system calls, errno and flags stay as they are. EINTR where no guard stands is counted,
- * and has to be zero.
+ * signal_threads.c: threads that have no part in it. The kernel gives SIGALRM to whichever it likes: what it
+ * means happens on the owner all the same, and the others' system calls, errno and flags stay as they are.
+ * EINTR where no guard stands is counted, and has to be zero.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -259,37 +259,36 @@ static bool quiet_waitpid(void)
 static bool (*const quiet_calls[])(void) = { quiet_read, quiet_open, quiet_flock, quiet_waitpid };
 #define N_QUIET (sizeof quiet_calls / sizeof quiet_calls[0])
 
-static int rearm(struct aw_timer timer, void *arg)
+static int ring_once(struct aw_timer timer, void *arg)
 {
-    (void)arg;
+    (void)timer;
     ++*(unsigned *)arg;
-    return aw_timer_arm(timer, AW_MS(10));
+    return 0;
 }
 
 /* One thread: the alarm rings in the middle of each call. */
 START_TEST(h24_no_eintr_on_the_owner)
 {
     struct aw_guard guard, inner;
-    struct aw_timer timers[10];
+    struct aw_timer timer;
     unsigned runs = 0, disturbed = 0;
 
     make_scratch();
     start_variant(_i);
-    for (unsigned i = 0; i < 10; ++i) {
-        ck_assert_int_eq(aw_timer_create(&timers[i], rearm, &runs), 0);
-        ck_assert_int_eq(aw_timer_arm(timers[i], AW_MS(i)), 0);
-    }
+    ck_assert_int_eq(aw_timer_create(&timer, ring_once, &runs), 0);
     for (unsigned round = 0; round < 2; ++round) {
         for (unsigned i = 0; i < N_QUIET; ++i) {
-            ck_assert_int_ge(aw_dispatch(0), 0);
             uint64_t signals = stats_now().signals;
+            ck_assert_int_eq(aw_timer_arm(timer, AW_MS(10)), 0);
             disturbed += !quiet_calls[i]();
             ck_assert_uint_gt(stats_now().signals, signals);
+            ck_assert_int_eq(aw_dispatch(0), 1);
 
-            /* A guard that expired, was told, and was left does not linger. */
+            /* A guard that expired, and was told and left, is over; the alarm kept for another rings. */
             ck_assert_int_eq(aw_guard_enter(&guard, AW_SEC(3600), AW_GUARD_DEFAULT), 0);
             ck_assert_int_eq(aw_guard_enter(&inner, AW_MS(1), AW_GUARD_DEFAULT), 0);
-            pass_ms(2);
+            pass_ms(3);
+            ck_assert_int_eq(aw_safepoint(), -ETIMEDOUT);
             ck_assert_int_eq(aw_guard_leave(&inner), -ETIMEDOUT);
             ck_assert_int_eq(aw_guard_enter(&inner, AW_MS(20), AW_GUARD_DEFAULT), 0);
             ck_assert_int_eq(aw_guard_leave(&inner), 0);
@@ -298,36 +297,61 @@ START_TEST(h24_no_eintr_on_the_owner)
         }
     }
     remove_scratch();
-    ck_assert_uint_gt(runs, 0);
+    ck_assert_uint_eq(runs, 2 * N_QUIET);
     ck_assert_uint_eq(disturbed, 0);
     ck_assert_int_eq(aw_shutdown(), 0);
 }
 END_TEST
+
+static int call_poll(void)
+{
+    return poll(NULL, 0, 200);
+}
+
+static int call_nanosleep(void)
+{
+    const struct timespec span = { 0, 200000000 };
+    return nanosleep(&span, NULL);
+}
+
+/* A slow machine may let the alarm ring before the call begins: then once more. */
+static bool gets_eintr(struct aw_timer timer, int (*call)(void))
+{
+    for (unsigned i = 0; i < 50; ++i) {
+        ck_assert_int_eq(aw_timer_arm(timer, AW_MS(10)), 0);
+        bool interrupted = call() == -1 && errno == EINTR;
+        ck_assert_int_eq(aw_dispatch(0), 1);
+        if (interrupted)
+            return true;
+    }
+    return false;
+}
 
 /* The kernel never restarts these after a handler: as the documentation says. */
 START_TEST(h24_poll_and_nanosleep_do_get_eintr)
 {
     unsigned runs = 0;
     struct aw_timer timer;
-    const struct timespec second = { 20, 0 };
     start_variant(_i);
-    ck_assert_int_eq(aw_timer_create(&timer, rearm, &runs), 0);
-    ck_assert_int_eq(aw_timer_arm(timer, AW_MS(5)), 0);
-    ck_assert_int_eq(poll(NULL, 0, 20000), -1);
-    ck_assert_int_eq(errno, EINTR);
-    ck_assert_int_ge(aw_dispatch(0), 1);
-    ck_assert_int_eq(nanosleep(&second, NULL), -1);
-    ck_assert_int_eq(errno, EINTR);
+    ck_assert_int_eq(aw_timer_create(&timer, ring_once, &runs), 0);
+    ck_assert(gets_eintr(timer, call_poll));
+    ck_assert(gets_eintr(timer, call_nanosleep));
 
     /* What was cancelled can be kept away from them. */
-    ck_assert_int_ge(aw_dispatch(0), 1);
+    ck_assert_int_eq(aw_timer_arm(timer, AW_MS(100)), 0);
     ck_assert_int_eq(aw_timer_disarm(timer), 1);
     ck_assert_int_eq(aw_quiet(), 1);
-    ck_assert_int_eq(poll(NULL, 0, 30), 0);
+    ck_assert_int_eq(poll(NULL, 0, 150), 0);
     ck_assert_int_eq(aw_quiet(), 0);
     ck_assert_int_eq(aw_shutdown(), 0);
 }
 END_TEST
+
+static int rearm(struct aw_timer timer, void *arg)
+{
+    ++*(unsigned *)arg;
+    return aw_timer_arm(timer, AW_MS(10));
+}
 
 static int stop_worker;
 static unsigned worker_expired;
@@ -365,6 +389,8 @@ START_TEST(h24_no_eintr_beside_a_worker)
     unsigned disturbed = 0;
     int variant = _i;
 
+    if (under_valgrind())
+        return; /* one thread at a time, and the worker spins */
     make_scratch();
     stop_worker = 0;
     worker_expired = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signal_wait.c: what ends a wait and what does not: a handler of the program's own, alone or at the same moment as ours, a handler that
- * ours passes a signal on to, and the two descriptors for foreign loops.
+ * signal_wait.c: what ends a wait and what does not: a handler of the program's own, alone or at the same
+ * moment as ours, a handler that ours passes a signal on to, and the two descriptors for foreign loops.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -251,8 +251,10 @@ START_TEST(foreign_loop_on_the_wakeup_descriptor)
         ck_assert_int_eq(ready, 1);
         ck_assert_int_ge(aw_dispatch(0), 0);
         ck_assert_uint_eq(runs, i + 1);
-        ck_assert_int_eq(poll(&fd, 1, 0), runs > i + 1);
     }
+    ck_assert_int_eq(aw_timer_disarm(timer), 1);
+    ck_assert_int_eq(aw_dispatch(0), 0);
+    ck_assert_int_eq(poll(&fd, 1, 0), 0);
     ck_assert_int_eq(aw_shutdown(), 0);
     ck_assert_int_eq(fcntl(fd.fd, F_GETFD), -1);
 }
@@ -268,9 +270,13 @@ START_TEST(signal_numbers_on_a_descriptor)
     start_variant(_i);
     ck_assert_int_eq(aw_set_wakeup_fd(ends[1]), -ENOENT);
     ck_assert_int_eq(aw_timer_create(&timer, count, &runs), 0);
-    ck_assert_int_eq(aw_timer_arm(timer, AW_MS(3)), 0);
-    ck_assert_int_eq(aw_wait(AW_SEC(60)), 1);
-    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    /* A dispatch may see by the clock that the timer is due before the signal comes: then that is no news. */
+    for (unsigned i = 0; i < 1000 && byte == 0; ++i) {
+        ck_assert_int_eq(aw_timer_arm(timer, AW_MS(3)), 0);
+        ck_assert_int_eq(aw_wait(AW_SEC(60)), 1);
+        ssize_t got = read(ends[0], &byte, 1);
+        ck_assert(got == 1 || errno == EAGAIN);
+    }
     ck_assert_int_eq(byte, variant_signo(_i));
     ck_assert_int_eq(aw_set_wakeup_fd(-1), ends[1]);
     ck_assert_int_eq(aw_timer_arm(timer, AW_MS(3)), 0);

@@ -27,7 +27,8 @@ static void begin(void)
     pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
-/* A test that passed has stopped its engine; what it leaves armed would strike the next one in a run without forks. */
+/* A test that passed has stopped its engine; what it leaves armed would strike the next one in a run without
+ * forks. */
 static void end(void)
 {
     while (aw_shutdown() > 0)
@@ -128,8 +129,8 @@ int child_status(pid_t pid)
 void expect_exit(pid_t pid, int code)
 {
     int status = child_status(pid);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == code, "status %#x, expected exit %d", (unsigned)status,
-                  code);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == code, "status %#x, expected exit %d",
+                  (unsigned)status, code);
 }
 
 void expect_killed(pid_t pid, int signo)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signal_fixture.h: what every test with real signals begins with. Check runs a test in a forked child and leaves its own SIGALRM
- * handler there, which kills the process group: the fixture gives SIGALRM back its default. Also the four ways to run the
- * engine, a clock of the tests' own, and child processes. For test programs only.
+ * signal_fixture.h: what every test with real signals begins with. Check runs a test in a forked child and
+ * leaves its own SIGALRM handler there, which kills the process group: the fixture gives SIGALRM back its
+ * default. Also the four ways to run the engine, a clock of the tests' own, and child processes. For test
+ * programs only.
  */
 #ifndef AWI_SIGNAL_FIXTURE_H
 #define AWI_SIGNAL_FIXTURE_H

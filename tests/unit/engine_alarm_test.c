@@ -423,6 +423,21 @@ START_TEST(h08_lost_found_by_coarse_guard)
 }
 END_TEST
 
+/* What the coarse clock is ahead of the time does not make an alarm late. */
+START_TEST(h08_not_lost_by_the_coarse_clock)
+{
+    fake.now_ns = FAKE_START_NS / FAKE_COARSE_NS * FAKE_COARSE_NS; /* where it is ahead the most */
+    EXPECT(aw_init(&options), 0);
+    other = new_timer();
+    EXPECT(aw_timer_arm(other, AW_MS(1)), 0);
+    fake_lose(AW_MS(4));
+    EXPECT(aw_guard_enter(&lost_guard, AW_SEC(30), AW_GUARD_COARSE), 0);
+    EXPECT(aw_guard_leave(&lost_guard), 0);
+    EXPECT(aw_timer_again(other), 0);
+    ck_assert_uint_eq(stats().recoveries, 0);
+}
+END_TEST
+
 START_TEST(h08_lost_found_by_dispatch)
 {
     lose();
@@ -1053,6 +1068,7 @@ int main(void)
     tcase_add_test(tc, h08_lost_found_by_remaining);
     tcase_add_test(tc, h08_lost_found_by_guard);
     tcase_add_test(tc, h08_lost_found_by_coarse_guard);
+    tcase_add_test(tc, h08_not_lost_by_the_coarse_clock);
     tcase_add_test(tc, h08_lost_found_by_dispatch);
     tcase_add_test(tc, h08_lost_found_by_quiet);
     tcase_add_test(tc, h08_stolen_while_the_owner_waits);

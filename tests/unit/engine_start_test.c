@@ -131,7 +131,7 @@ START_TEST(bad_options)
     bad[n++].size = sizeof defaults - 1;
     bad[n++].size = sizeof defaults + 1;
     bad[n++].alarm = (enum aw_alarm)2;
-    bad[n++].alarm = (enum aw_alarm) - 1;
+    bad[n++].alarm = (enum aw_alarm)(-1);
     bad[n++].signo = SIGRTMIN + 6; /* for AW_ALARM_POSIX only */
     bad[n].alarm = AW_ALARM_POSIX;
     bad[n++].signo = SIGRTMIN - 1;

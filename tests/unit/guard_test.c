@@ -124,10 +124,14 @@ START_TEST(coarse)
 {
     for (uint64_t phase = 0; phase < FAKE_COARSE_NS; phase += 333333) {
         struct aw_guard guard;
+        uint64_t deadline;
         fake.now_ns = FAKE_START_NS / FAKE_COARSE_NS * FAKE_COARSE_NS + AW_SEC(1) * (phase + 1) + phase;
         fake.alarm_ns = AW_FOREVER;
         awi.armed_at = AW_FOREVER;
         EXPECT(aw_guard_enter(&guard, AW_MS(10), AW_GUARD_COARSE), 0);
+        EXPECT(aw_next(&deadline), 1);
+        ck_assert_uint_eq(deadline,
+                          fake.now_ns - fake.now_ns % FAKE_COARSE_NS + 2 * FAKE_COARSE_NS + AW_MS(10));
         fake_advance(AW_MS(10) - 1);
         EXPECT(aw_safepoint(), 0);
         fake_advance(2 * FAKE_COARSE_NS + 1001);
@@ -236,6 +240,7 @@ START_TEST(nag_until_told)
     uint64_t slow = stats().signals - before;
     ck_assert_uint_ge(slow, 98);
     ck_assert_uint_le(slow, 101);
+    ck_assert_uint_eq(stats().spurious, 0); /* they have a reason */
     ck_assert_uint_eq(stats().guards, 1);
     if (_i == 0)
         EXPECT(aw_safepoint(), -ETIMEDOUT);
@@ -595,6 +600,8 @@ START_TEST(restart_is_dropped_and_comes_back)
         EXPECT(aw_guard_rewind(1), 1);
         break;
     }
+    ck_assert(restarts());
+    fake_forge(); /* a signal that comes when the program knows drops nothing */
     ck_assert(restarts());
     fake_advance(AW_MS(11));
     ck_assert(!restarts()); /* the outer one */

@@ -468,6 +468,20 @@ START_TEST(wait_ended_by_a_foreign_signal)
 }
 END_TEST
 
+/* The handler that stood there is not ours: a wait says so when it was passed a signal. */
+START_TEST(wait_ended_by_a_chained_signal)
+{
+    EXPECT(aw_shutdown(), 0);
+    signal(SIGALRM, stranger);
+    EXPECT(aw_init(NULL), 0);
+    fake.asleep = fake_forge;
+    EXPECT(aw_wait(AW_SEC(1)), -EINTR);
+    ck_assert_uint_eq(fake.now_ns, FAKE_START_NS);
+    fake.asleep = fake_ring; /* the clock's is ours */
+    EXPECT(aw_wait(AW_SEC(1)), 0);
+}
+END_TEST
+
 START_TEST(wait_with_the_alarm_blocked)
 {
     sigset_t set, mask;
@@ -859,6 +873,7 @@ int main(void)
     tcase_add_test(tc, wait_returns_with_the_first_callbacks);
     tcase_add_test(tc, wait_inside_a_guard);
     tcase_add_loop_test(tc, wait_ended_by_a_foreign_signal, 0, 2);
+    tcase_add_test(tc, wait_ended_by_a_chained_signal);
     tcase_add_test(tc, wait_with_the_alarm_blocked);
     tcase_add_test(tc, wait_with_a_negative_callback);
     tcase_add_test(tc, poll_goes_on_after_callbacks);

@@ -73,7 +73,8 @@ START_TEST(bad_arguments)
     EXPECT(aw_timer_arm_every(timer, 1, 0, AW_MISSED_SKIP), -EINVAL);
     EXPECT(aw_timer_arm_every(timer, 1, UINT64_C(1) << 61, AW_MISSED_SKIP), -EINVAL);
     EXPECT(aw_timer_arm_every(timer, 1, 1, (enum aw_missed)3), -EINVAL);
-    EXPECT(aw_timer_arm_every(timer, 1, 1, (enum aw_missed) - 1), -EINVAL);
+    EXPECT(aw_timer_arm_every(timer, 1, 1, (enum aw_missed)(-1)), -EINVAL);
+    ck_assert_uint_eq(fake.alarm_ns, AW_FOREVER);
     EXPECT(aw_timer_arm_every(timer, 1, (UINT64_C(1) << 61) - 1, AW_MISSED_DELAY), 0);
     EXPECT(aw_timer_delete(timer), 0);
     EXPECT(aw_timer_delete(timer), -ENOENT);

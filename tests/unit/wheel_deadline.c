@@ -271,6 +271,60 @@ START_TEST(h10_a_stale_wakeup_comes_once)
 }
 END_TEST
 
+/* The exact next deadline, which costs a look at what stands in front of it. */
+START_TEST(settling_is_exact)
+{
+    struct aw_wheel *w = wheel_open();
+    struct aw_timer timer[6];
+    struct aw_timer far;
+
+    ck_assert_uint_eq(awi_wheel_settle(w), AW_FOREVER);
+    for (int i = 0; i < 6; i++) {
+        timer[i] = timer_at(w, i, (uint64_t)(4000 + i) * TICK);
+    }
+    far = timer_at(w, 6, (UINT64_C(3) << 33) * TICK);
+    ck_assert_int_eq(aw_wheel_timer_arm_at(w, timer[5], 3990 * TICK), 0); /* earlier, in the same slot */
+    ck_assert_uint_eq(next_of(w), 3990 * TICK);
+    ck_assert_int_eq(aw_wheel_timer_arm_at(w, timer[5], 4005 * TICK), 0);
+    ck_assert_uint_eq(awi_wheel_settle(w), 4000 * TICK);
+    ck_assert_int_eq(aw_wheel_timer_arm_at(w, timer[0], 4003 * TICK), 0); /* later, in the same slot */
+    ck_assert_int_eq(aw_wheel_timer_disarm(w, timer[1]), 1);
+    ck_assert_int_eq(aw_wheel_timer_arm_at(w, timer[2], AW_SEC(100)), 0); /* later, elsewhere */
+    ck_assert_uint_eq(next_of(w), 4000 * TICK);
+    ck_assert_uint_eq(awi_wheel_settle(w), 4003 * TICK);
+    ck_assert_uint_eq(next_of(w), 4003 * TICK);
+    wheel_sound(w);
+    for (int i = 0; i < 6; i++) {
+        ck_assert_int_eq(aw_wheel_timer_delete(w, timer[i]), 0);
+    }
+    ck_assert_uint_eq(awi_wheel_settle(w), (UINT64_C(3) << 33) * TICK);
+    ck_assert_int_eq(aw_wheel_timer_delete(w, far), 0);
+    timer_at(w, 7, (UINT64_C(5) << 33) * TICK);
+    ck_assert_uint_eq(awi_wheel_settle(w), (UINT64_C(5) << 33) * TICK);
+    wheel_close(w);
+}
+END_TEST
+
+START_TEST(a_refresh_that_is_not_covered_changes_nothing)
+{
+    struct aw_wheel *w = wheel_open();
+    struct aw_timer timer = timer_noting(w, 1);
+    uint64_t deadline = 0;
+
+    ck_assert_int_eq(awi_wheel_again(w, timer, 0, 0, &deadline), -EINVAL);
+    ck_assert_int_eq(awi_wheel_again(w, (struct aw_timer){ 0 }, 0, 0, &deadline), -ENOENT);
+    ck_assert(awi_wheel_knows(w, timer));
+    ck_assert(!awi_wheel_knows(w, (struct aw_timer){ 0 }));
+    ck_assert_int_eq(aw_wheel_timer_arm(w, timer, 0, 100 * TICK), 0);
+    ck_assert_int_eq(awi_wheel_again(w, timer, 50 * TICK, 150 * TICK + 1, &deadline), 1);
+    ck_assert_uint_eq(deadline, 150 * TICK);
+    ck_assert_int_eq(aw_wheel_dispatch(w, 100 * TICK, 0), 1);
+    ck_assert_int_eq(awi_wheel_again(w, timer, 100 * TICK, 200 * TICK, &deadline), 0);
+    ck_assert_uint_eq(next_of(w), 200 * TICK);
+    wheel_close(w);
+}
+END_TEST
+
 START_TEST(again_repeats_the_last_delay)
 {
     struct aw_wheel *w = wheel_open();
@@ -309,6 +363,8 @@ int main(void)
         order_is_by_tick,
         h10_one_dispatch_a_deadline,
         h10_a_stale_wakeup_comes_once,
+        settling_is_exact,
+        a_refresh_that_is_not_covered_changes_nothing,
         again_repeats_the_last_delay,
     };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * consumer.c: a C program that uses alarmwheel as an installed library: a periodic timer, and a read that a guard
- * ends. It returns 0 if all went as promised, else the number of the step that did not.
+ * consumer.c: a C program that uses alarmwheel as an installed library: a periodic timer, and a read that a
+ * guard ends. It returns 0 if all went as promised, else the number of the step that did not.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -66,8 +66,7 @@ int main(void)
     volatile ssize_t got = 0;
     volatile int error = 0;
     const uint64_t entered = now_ns();
-    AW_GUARD(&guard, AW_MS(20), AW_GUARD_DEFAULT)
-    {
+    AW_GUARD(&guard, AW_MS(20), AW_GUARD_DEFAULT) {
         char byte;
         got = read(ends[0], &byte, 1);
         error = errno;
