@@ -39,20 +39,17 @@ extern "C" {
  */
 struct aw_guard {
     uint64_t awi_lateness_ns;
-    uint64_t awi_epoch;
     const struct aw_guard *awi_fired;
     const char *awi_file;
     int awi_line;
     int awi_error;
-    uint32_t awi_index;
     uint32_t awi_state;
     uint32_t awi_slots;
-    uint32_t awi_spare;
     struct {
         void (*fn)(void *arg);
         void *arg;
     } awi_cleanups[8];
-    uint64_t awi_reserved[9];
+    uint64_t awi_reserved[11];
     sigjmp_buf awi_env;
 };
 

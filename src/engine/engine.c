@@ -113,8 +113,8 @@ static void forked(void)
     AWI_STORE(awi.state, AWI_CLOSED);
     if (state != AWI_RUNNING) /* not even where another thread, which is not here, was just starting it */
         return;
-    bool was_owner = awi_owner;
-    awi_owner = false;
+    bool was_owner = awi_owner != AWI_STRANGER;
+    awi_owner = AWI_STRANGER;
     awi_order();
     int saved_errno = errno;
     awi_disposition_forked(was_owner);
@@ -160,7 +160,7 @@ static void stop(void)
 {
     /* From here on the handler takes this thread for a stranger, and finds the engine closed. */
     __atomic_store_n(&awi.state, AWI_CLOSED, __ATOMIC_SEQ_CST);
-    awi_owner = false;
+    awi_owner = AWI_STRANGER;
     awi_order();
     uint64_t found_at = awi.foreign_at;
     awi_alarm_close(AW_FOREVER, 0);
@@ -206,7 +206,7 @@ static int start(const struct aw_options *options)
         drop_wheel();
         return result;
     }
-    awi_owner = true;
+    awi_owner = AWI_OWNER;
     __atomic_store_n(&awi.state, AWI_RUNNING, __ATOMIC_SEQ_CST);
     result = awi.foreign_at == AW_FOREVER ? 0 : awi_cover(awi.foreign_at);
     if (result < 0)

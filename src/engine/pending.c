@@ -18,7 +18,7 @@ struct awi_shared awi = { .timer_need = AW_FOREVER,
                           .wakeup_fd = -1,
                           .signal_fd = -1 };
 
-_Thread_local bool awi_owner;
+_Thread_local unsigned char awi_owner;
 
 int awi_denied(void)
 {

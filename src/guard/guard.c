@@ -26,19 +26,32 @@
 #include "expiry.h"
 
 /*
- * awi_state: values that memory does not hold by chance. The fields that tell who fired are written, and
- * read, in EXPIRED only, so that entering has nothing to clear.
+ * awi_state: values that memory does not hold by chance; ENTERED has the index on the array in its low bits.
+ * The fields that tell who fired are written, and read, in EXPIRED only, and the error in FAILED, so that
+ * entering has one thing to write.
  */
-#define ENTERED UINT32_C(0x67e47e2d)
+#define ENTERED UINT32_C(0x67e47e00)
 #define LEFT UINT32_C(0x67e41ef7)
 #define EXPIRED UINT32_C(0x67e4e291)
+#define FAILED UINT32_C(0x67e4fa11)
 
 #define KNOWN_FLAGS AW_GUARD_COARSE
 
+static uint32_t index_of(const struct aw_guard *guard)
+{
+    return guard->awi_state % AWI_GUARD_DEPTH;
+}
+
+/* By its own memory. It may have been dropped from the array since. */
+static bool was_entered(const struct aw_guard *guard)
+{
+    return guard->awi_state - index_of(guard) == ENTERED;
+}
+
 static bool is_entered(const struct aw_guard *guard)
 {
-    uint32_t index = guard->awi_index;
-    return guard->awi_state == ENTERED && index < AWI_LOAD(awi.depth) && awi.guards[index].guard == guard;
+    uint32_t index = index_of(guard);
+    return was_entered(guard) && index < AWI_LOAD(awi.depth) && awi.guards[index].guard == guard;
 }
 
 /* The index of a guard on the array, or `depth`. */
@@ -62,10 +75,7 @@ static void push(struct aw_guard *guard, uint32_t depth, uint64_t deadline_ns)
     struct awi_guard_entry *entry = &awi.guards[depth];
     uint64_t around = depth != 0 ? awi.guards[depth - 1].effective_ns : AW_FOREVER;
 
-    guard->awi_epoch = awi_engine.epoch;
-    guard->awi_error = 0;
-    guard->awi_index = depth;
-    guard->awi_state = ENTERED;
+    guard->awi_state = ENTERED + depth;
     entry->deadline_ns = deadline_ns;
     entry->effective_ns = deadline_ns < around ? deadline_ns : around;
     entry->guard = guard;
@@ -74,20 +84,26 @@ static void push(struct aw_guard *guard, uint32_t depth, uint64_t deadline_ns)
     awi_order();
 }
 
-static void hook(void)
+/* Not on the owner's thread, or it has not entered a guard since aw_init. */
+AWI_OUTLINE static int check_owner(void)
 {
+    int denied = awi_check();
+    if (denied < 0)
+        return denied;
     awi.expire = awi_guard_expire;
     awi.deliver = awi_guard_deliver;
     awi_order();
+    awi_owner = AWI_OWNER_GUARDS;
+    return 0;
 }
 
 /*
  * There are guards around this one. One at the very same address was in a frame that was left by longjmp,
  * and that is now there again: it goes, with those inside it.
  */
-AWI_OUTLINE static int check_nesting(const struct aw_guard *guard, const void *here)
+AWI_OUTLINE static int check_nesting(const struct aw_guard *guard)
 {
-    awi_guards_prune(here);
+    awi_guards_prune(AWI_HERE);
     uint32_t depth = AWI_LOAD(awi.depth);
     uint32_t index = find(guard, depth);
     if (index < depth)
@@ -107,23 +123,23 @@ AWI_OUTLINE static int cover_top(void)
 }
 
 /* The clock comes first, and what is rare stands apart: little has to be kept across calls. */
-static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, const void *here)
+static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags)
 {
-    int denied = awi_check();
-    if (AWI_UNLIKELY(denied < 0))
-        return denied;
+    if (AWI_UNLIKELY(awi_owner != AWI_OWNER_GUARDS)) {
+        int denied = check_owner();
+        if (denied < 0)
+            return denied;
+    }
     if (AWI_UNLIKELY((flags & ~KNOWN_FLAGS) != 0))
         return -EINVAL;
     uint64_t now = (flags & AW_GUARD_COARSE) != 0 ? awi_clock_coarse() : awi_clock_now();
     uint64_t deadline = awi_sum(now, timeout_ns);
     awi_recover_if_lost(now);
     if (AWI_LOAD(awi.depth) != 0) {
-        int error = check_nesting(guard, here);
+        int error = check_nesting(guard);
         if (AWI_UNLIKELY(error < 0))
             return error;
     }
-    if (AWI_UNLIKELY(awi.expire == NULL))
-        hook();
     push(guard, AWI_LOAD(awi.depth), deadline);
     if (AWI_UNLIKELY(deadline < AWI_LOAD(awi.armed_at)))
         return cover_top();
@@ -134,40 +150,42 @@ static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned fl
 static int not_entered(struct aw_guard *guard, int error)
 {
     uint32_t depth = AWI_LOAD(awi.depth);
-    if (!awi_owner || find(guard, depth) == depth)
-        guard->awi_state = LEFT;
-    guard->awi_error = error;
+    if (!awi_owner || find(guard, depth) == depth) {
+        guard->awi_state = FAILED;
+        guard->awi_error = error;
+    }
     return error;
 }
 
-/* After `depth` no longer covers it: who expired, and how late that was noticed. */
-static int verdict(struct aw_guard *guard, uint32_t index, uint64_t expired)
+/* After `depth` no longer covers it: who expired, and how late that was noticed; then clears its marks. */
+AWI_OUTLINE static int verdict(struct aw_guard *guard, uint32_t index, uint64_t expired)
 {
     uint64_t visible = expired & enclosing(index);
-    if (visible == 0)
-        return 0;
-    guard->awi_state = EXPIRED;
-    guard->awi_fired = awi.guards[__builtin_ctzll(visible)].guard;
-    guard->awi_lateness_ns = 0;
-    if ((visible >> index & 1) == 0)
-        return -ECANCELED;
-    uint64_t noticed = awi.guards[index].noticed_ns;
-    uint64_t deadline = awi.guards[index].deadline_ns;
-    guard->awi_lateness_ns = noticed > deadline ? noticed - deadline : 0;
-    return -ETIMEDOUT;
+    int result = 0;
+    if (visible != 0) {
+        const struct awi_guard_entry *entry = &awi.guards[index];
+        bool is_own = (visible >> index & 1) != 0;
+        guard->awi_state = EXPIRED;
+        guard->awi_fired = awi.guards[__builtin_ctzll(visible)].guard;
+        guard->awi_lateness_ns =
+            is_own && entry->noticed_ns > entry->deadline_ns ? entry->noticed_ns - entry->deadline_ns : 0;
+        result = is_own ? -ETIMEDOUT : -ECANCELED;
+    }
+    awi_guards_drop(index);
+    return result;
 }
 
 static inline int leave(struct aw_guard *guard)
 {
     if (AWI_UNLIKELY(!awi_owner)) {
-        /* A forked child leaves what its parent entered. */
-        bool inherited = guard->awi_state == ENTERED && guard->awi_epoch != awi_engine.epoch;
-        return inherited ? 0 : awi_denied();
+        /* Without an engine only a forked child has such a guard, from its parent. */
+        int denied = awi_denied();
+        return denied == -ENODEV && was_entered(guard) ? 0 : denied;
     }
-    if (AWI_UNLIKELY(guard->awi_state != ENTERED))
+    if (AWI_UNLIKELY(!was_entered(guard)))
         return -ENOENT;
+    uint32_t index = index_of(guard);
     guard->awi_state = LEFT;
-    uint32_t index = guard->awi_index;
     if (AWI_UNLIKELY(index >= AWI_LOAD(awi.depth) || awi.guards[index].guard != guard))
         return 0; /* dropped by rewind, or of an engine before */
     AWI_STORE(awi.depth, index);
@@ -175,18 +193,14 @@ static inline int leave(struct aw_guard *guard)
     if (AWI_UNLIKELY(index < AWI_LOAD(awi.base)))
         AWI_STORE(awi.base, index); /* a guard from outside the callback; what it enters next is its own */
     uint64_t expired = AWI_LOAD(awi.expired);
-    if (AWI_LIKELY(expired == 0))
-        return 0;
-    int result = verdict(guard, index, expired);
-    awi_guards_drop(index);
-    return result;
+    return AWI_LIKELY(expired == 0) ? 0 : verdict(guard, index, expired);
 }
 
-AWI_OUTLINE int aw_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags)
+int aw_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags)
 {
     if (AWI_UNLIKELY(guard == NULL))
         return -EINVAL;
-    int result = enter(guard, timeout_ns, flags, AWI_HERE);
+    int result = enter(guard, timeout_ns, flags);
     return AWI_LIKELY(result == 0) ? 0 : not_entered(guard, result);
 }
 
@@ -195,8 +209,8 @@ int aw_guard_leave(struct aw_guard *guard)
     return AWI_UNLIKELY(guard == NULL) ? -EINVAL : leave(guard);
 }
 
-AWI_OUTLINE int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
-                              int (*fn)(void *arg), void *arg)
+int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, int (*fn)(void *arg),
+                  void *arg)
 {
     if (guard == NULL || fn == NULL)
         return -EINVAL;
@@ -213,7 +227,7 @@ static const struct aw_guard *fired(const struct aw_guard *guard)
 {
     if (!awi_owner || !is_entered(guard))
         return guard->awi_state == EXPIRED ? guard->awi_fired : NULL;
-    uint64_t visible = AWI_LOAD(awi.expired) & enclosing(guard->awi_index);
+    uint64_t visible = AWI_LOAD(awi.expired) & enclosing(index_of(guard));
     return visible != 0 ? awi.guards[__builtin_ctzll(visible)].guard : NULL;
 }
 
@@ -237,15 +251,17 @@ uint64_t aw_guard_lateness_ns(const struct aw_guard *guard)
         return 0;
     if (!awi_owner || !is_entered(guard))
         return guard->awi_state == EXPIRED ? guard->awi_lateness_ns : 0;
-    const struct awi_guard_entry *entry = &awi.guards[guard->awi_index];
+    const struct awi_guard_entry *entry = &awi.guards[index_of(guard)];
     uint64_t noticed = AWI_LOAD(entry->noticed_ns);
-    bool expired = (AWI_LOAD(awi.expired) >> guard->awi_index & 1) != 0;
+    bool expired = (AWI_LOAD(awi.expired) >> index_of(guard) & 1) != 0;
     return expired && noticed > entry->deadline_ns ? noticed - entry->deadline_ns : 0;
 }
 
 int aw_guard_error(const struct aw_guard *guard)
 {
-    return guard != NULL ? guard->awi_error : -EINVAL;
+    if (guard == NULL)
+        return -EINVAL;
+    return guard->awi_state == FAILED ? guard->awi_error : 0;
 }
 
 AWI_OUTLINE int aw_guard_mark(void)
