@@ -106,12 +106,14 @@ struct awi_shared {
 
 extern struct awi_shared awi __attribute__((visibility("hidden")));
 
-/* Not AWI_STRANGER on the owner thread while its engine runs. Static TLS: no allocation and no lock in a handler. */
+/* What this thread is to the engine. */
 enum {
     AWI_STRANGER,
     AWI_OWNER,
     AWI_OWNER_GUARDS /* and guards are hooked into the handler */
 };
+
+/* Static TLS: no allocation and no lock in a handler. */
 extern _Thread_local unsigned char awi_owner __attribute__((visibility("hidden"), tls_model("initial-exec")));
 
 #define AWI_LIKELY(x) __builtin_expect(!!(x), 1)

@@ -62,7 +62,7 @@ bool awi_wheel_knows(const struct aw_wheel *w, struct aw_timer timer);
 int awi_wheel_again(struct aw_wheel *w, struct aw_timer timer, uint64_t now_ns, uint64_t covered_ns,
                     uint64_t *deadline_ns);
 
-/* As aw_wheel_next, exact: clears away what stands in front of the earliest living timer. Not in a dispatch. */
+/* As aw_wheel_next, exact: clears away what stands in front of the earliest timer. Not in a dispatch. */
 uint64_t awi_wheel_settle(struct aw_wheel *w);
 
 /* The time of the tick at which a deadline is due: ns rounded up; AW_FOREVER where that does not fit. */
