@@ -26,16 +26,14 @@
 #include "expiry.h"
 
 /*
- * awi_state: values that memory does not hold by chance; ENTERED has the index on the array in its low bits.
- * The fields that tell who fired are written, and read, in EXPIRED only, and the error in FAILED, so that
- * entering has one thing to write.
+ * awi_state: values that memory does not hold by chance; ENTERED has the index on the array in its low
+ * bits. The fields that tell who fired are written, and read, in EXPIRED only, and the error in FAILED, so
+ * that entering has one thing to write.
  */
 #define ENTERED UINT32_C(0x67e47e00)
 #define LEFT UINT32_C(0x67e41ef7)
 #define EXPIRED UINT32_C(0x67e4e291)
 #define FAILED UINT32_C(0x67e4fa11)
-
-#define KNOWN_FLAGS AW_GUARD_COARSE
 
 static uint32_t index_of(const struct aw_guard *guard)
 {
@@ -70,7 +68,7 @@ static uint64_t enclosing(uint32_t index)
     return index >= AWI_LOAD(awi.base) ? up_to & awi_visible_guards() : up_to;
 }
 
-static void push(struct aw_guard *guard, uint32_t depth, uint64_t deadline_ns)
+static inline void push(struct aw_guard *guard, uint32_t depth, uint64_t deadline_ns)
 {
     struct awi_guard_entry *entry = &awi.guards[depth];
     uint64_t around = depth != 0 ? awi.guards[depth - 1].effective_ns : AW_FOREVER;
@@ -101,7 +99,7 @@ AWI_OUTLINE static int check_owner(void)
  * There are guards around this one. One at the very same address was in a frame that was left by longjmp,
  * and that is now there again: it goes, with those inside it.
  */
-AWI_OUTLINE static int check_nesting(const struct aw_guard *guard)
+AWI_OUTLINE static int push_nested(struct aw_guard *guard, uint64_t deadline_ns)
 {
     awi_guards_prune(AWI_HERE);
     uint32_t depth = AWI_LOAD(awi.depth);
@@ -110,6 +108,7 @@ AWI_OUTLINE static int check_nesting(const struct aw_guard *guard)
         awi_guards_drop(index);
     else if (depth == AWI_GUARD_DEPTH)
         return -EAGAIN;
+    push(guard, index, deadline_ns);
     return 0;
 }
 
@@ -130,17 +129,18 @@ static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned fl
         if (denied < 0)
             return denied;
     }
-    if (AWI_UNLIKELY((flags & ~KNOWN_FLAGS) != 0))
+    if (AWI_UNLIKELY((flags & ~AW_GUARD_COARSE) != 0))
         return -EINVAL;
-    uint64_t now = (flags & AW_GUARD_COARSE) != 0 ? awi_clock_coarse() : awi_clock_now();
+    uint64_t now = flags == AW_GUARD_COARSE ? awi_clock_coarse() : awi_clock_now();
     uint64_t deadline = awi_sum(now, timeout_ns);
     awi_recover_if_lost(now);
-    if (AWI_LOAD(awi.depth) != 0) {
-        int error = check_nesting(guard);
+    if (AWI_LIKELY(AWI_LOAD(awi.depth) == 0)) {
+        push(guard, 0, deadline);
+    } else {
+        int error = push_nested(guard, deadline);
         if (AWI_UNLIKELY(error < 0))
             return error;
     }
-    push(guard, AWI_LOAD(awi.depth), deadline);
     if (AWI_UNLIKELY(deadline < AWI_LOAD(awi.armed_at)))
         return cover_top();
     ++awi.avoided;
@@ -175,25 +175,44 @@ AWI_OUTLINE static int verdict(struct aw_guard *guard, uint32_t index, uint64_t 
     return result;
 }
 
-static inline int leave(struct aw_guard *guard)
+AWI_OUTLINE static int leave_slow(struct aw_guard *guard)
 {
-    if (AWI_UNLIKELY(!awi_owner)) {
+    if (guard == NULL)
+        return -EINVAL;
+    if (!awi_owner) {
         /* Without an engine only a forked child has such a guard, from its parent. */
         int denied = awi_denied();
         return denied == -ENODEV && was_entered(guard) ? 0 : denied;
     }
-    if (AWI_UNLIKELY(!was_entered(guard)))
+    if (!was_entered(guard))
         return -ENOENT;
     uint32_t index = index_of(guard);
+    bool is_dropped = !is_entered(guard);
     guard->awi_state = LEFT;
-    if (AWI_UNLIKELY(index >= AWI_LOAD(awi.depth) || awi.guards[index].guard != guard))
-        return 0; /* dropped by rewind, or of an engine before */
+    if (is_dropped)
+        return 0; /* by rewind, or it is of an engine before */
     AWI_STORE(awi.depth, index);
     awi_order();
-    if (AWI_UNLIKELY(index < AWI_LOAD(awi.base)))
+    if (index < AWI_LOAD(awi.base))
         AWI_STORE(awi.base, index); /* a guard from outside the callback; what it enters next is its own */
     uint64_t expired = AWI_LOAD(awi.expired);
-    return AWI_LIKELY(expired == 0) ? 0 : verdict(guard, index, expired);
+    return expired == 0 ? 0 : verdict(guard, index, expired);
+}
+
+/*
+ * The usual case is a guard that has none around it. That it stands on the array says that it is entered:
+ * its own memory is not asked.
+ */
+static inline int leave(struct aw_guard *guard)
+{
+    if (AWI_UNLIKELY(!awi_owner || awi.guards[0].guard != guard || AWI_LOAD(awi.depth) != 1 ||
+                     AWI_LOAD(awi.base) != 0))
+        return leave_slow(guard);
+    guard->awi_state = LEFT;
+    AWI_STORE(awi.depth, 0);
+    awi_order();
+    uint64_t expired = AWI_LOAD(awi.expired);
+    return AWI_LIKELY(expired == 0) ? 0 : verdict(guard, 0, expired);
 }
 
 int aw_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags)
@@ -206,7 +225,7 @@ int aw_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags)
 
 int aw_guard_leave(struct aw_guard *guard)
 {
-    return AWI_UNLIKELY(guard == NULL) ? -EINVAL : leave(guard);
+    return leave(guard);
 }
 
 int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, int (*fn)(void *arg),

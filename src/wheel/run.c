@@ -136,8 +136,8 @@ static inline bool visit(struct aw_wheel *w, uint32_t index)
     if (tick <= w->now) {
         return true;
     }
-    if (tick - w->now < AWI_LEVEL_SLOTS) {
-        __builtin_prefetch(&w->call[index - AWI_FIRST]); /* likely to be run in this very dispatch */
+    if (tick - w->now < UINT64_C(1) << 2 * AWI_LEVEL_BITS) {
+        __builtin_prefetch(&w->call[index - AWI_FIRST]); /* it may well run in this very dispatch */
     }
     awi_link(w, index, tick);
     return false;
@@ -178,6 +178,10 @@ static uint32_t drain(struct aw_wheel *w, unsigned *budget)
         left--;
         if (visit(w, index)) {
             due = index;
+            if (first != AWI_TODO) {
+                __builtin_prefetch(&w->call[first - AWI_FIRST]); /* while this one's callback runs */
+                __builtin_prefetch(&w->call[last - AWI_FIRST]);
+            }
             break;
         }
     }

@@ -59,7 +59,7 @@ int run()
     int ends[2];
     if (pipe(ends) != 0)
         return fail(6, "pipe");
-    Read blocked = {ends[0], 0};
+    Read blocked = { ends[0], 0 };
     aw_guard guard;
     if (aw_guard_call(&guard, AW_MS(20), AW_GUARD_DEFAULT, Read::run, &blocked) != -ETIMEDOUT)
         return fail(7, "aw_guard_call");
@@ -68,8 +68,7 @@ int run()
 
     bool expired = false;
     blocked.error = 0;
-    AW_GUARD(&guard, AW_MS(20), AW_GUARD_DEFAULT)
-    {
+    AW_GUARD(&guard, AW_MS(20), AW_GUARD_DEFAULT) {
         Read::run(&blocked);
     }
     AW_EXPIRED
@@ -81,8 +80,7 @@ int run()
 
     bool thrown = false;
     try {
-        AW_GUARD(&guard, AW_SEC(100), AW_GUARD_DEFAULT)
-        {
+        AW_GUARD(&guard, AW_SEC(100), AW_GUARD_DEFAULT) {
             throw 1;
         }
     } catch (int) {
