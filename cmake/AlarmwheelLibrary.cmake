@@ -63,6 +63,13 @@ target_include_directories(alarmwheel_objects
 target_compile_definitions(alarmwheel_objects PRIVATE _GNU_SOURCE)
 alarmwheel_compile(alarmwheel_objects)
 
+# libc is called through the table that the loader fills in at the start, never through the lazy binder, which the
+# handler must not meet: in a program that links the static library and not with -z now it would.
+check_c_compiler_flag("-fno-plt" ALARMWHEEL_HAVE_NO_PLT)
+if(ALARMWHEEL_HAVE_NO_PLT)
+  target_compile_options(alarmwheel_objects PRIVATE -fno-plt)
+endif()
+
 function(alarmwheel_add_library kind)
   string(TOUPPER ${kind} KIND)
   add_library(alarmwheel_${kind} ${KIND} $<TARGET_OBJECTS:alarmwheel_objects>)
