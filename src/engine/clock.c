@@ -20,8 +20,9 @@ uint64_t awi_clock_coarse_first(void)
 #ifdef CLOCK_MONOTONIC_COARSE
     struct timespec tick;
     if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0 && awi_clock_ns(&tick) != 0) {
-        __atomic_store_n(&awi_clock_lag_ns, 2 * awi_clock_ns(&tick), __ATOMIC_RELAXED);
-        return awi_clock_coarse();
+        uint64_t lag = 2 * awi_clock_ns(&tick);
+        __atomic_store_n(&awi_clock_lag_ns, lag, __ATOMIC_RELAXED);
+        return awi_clock_coarse_plus(lag);
     }
 #endif
     return awi_clock_now();

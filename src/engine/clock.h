@@ -20,6 +20,15 @@ static inline uint64_t awi_clock_ns(const struct timespec *ts)
     return (uint64_t)ts->tv_sec * UINT64_C(1000000000) + (uint64_t)ts->tv_nsec;
 }
 
+#ifdef CLOCK_MONOTONIC_COARSE
+static inline uint64_t awi_clock_coarse_plus(uint64_t lag)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return awi_clock_ns(&now) + lag;
+}
+#endif
+
 /*
  * The coarse clock plus twice its resolution, a time that is not before awi_clock_now() and at most two
  * kernel ticks after it: a deadline counted from it is never early. Twice, because a tick adds whole ticks
@@ -30,11 +39,8 @@ static inline uint64_t awi_clock_coarse(void)
 {
 #ifdef CLOCK_MONOTONIC_COARSE
     uint64_t lag = __atomic_load_n(&awi_clock_lag_ns, __ATOMIC_RELAXED);
-    if (__builtin_expect(lag != 0, 1)) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-        return awi_clock_ns(&now) + lag;
-    }
+    if (__builtin_expect(lag != 0, 1))
+        return awi_clock_coarse_plus(lag);
 #endif
     return awi_clock_coarse_first();
 }
