@@ -31,7 +31,6 @@ set(alarmwheel_sources
   src/guard/expiry.c
   src/guard/interrupt.c
   src/guard/scope.c
-  src/guard/scope.c
   src/version.c)
 list(TRANSFORM alarmwheel_sources PREPEND "${PROJECT_SOURCE_DIR}/")
 

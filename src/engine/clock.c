@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clock.c: the clock, with the inline half in clock.h. Everything above takes time from here, the wheel below
- * not at all.
+ * clock.c: the clock, with the inline half in clock.h. Everything above takes time from here, the wheel
+ * below not at all.
  */
 #include "clock.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clock.h: the one source where the library learns the time. Tests put a fake clock in its place by wrapping
- * clock_gettime at link time. AS-Safe, MT-Safe.
+ * clock.h: the one source where the library learns the time. Tests put a fake clock in its place by
+ * wrapping clock_gettime at link time. AS-Safe, MT-Safe.
  */
 #ifndef AWI_CLOCK_H
 #define AWI_CLOCK_H

@@ -65,7 +65,7 @@ void awi_recover(void)
         return;
     ++awi.recoveries;
     if (awi_disposition_retake())
-        ++awi.thefts;
+        awi_count(&awi.thefts, 1);
     /* Where it fails `armed_at` stays overdue, and the next call tries again. */
     (void)awi_cover_slow(true);
 }

@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -128,8 +129,8 @@ static void drain_wakeup_fd(void)
         /*
          * Before the flags are cleared: what is raised in between finds its flag raised, or writes again.
          */
-        ssize_t got = read(fd, &count, sizeof count);
-        (void)got;
+        while (syscall(SYS_read, fd, &count, sizeof count) < 0 && errno == EINTR) {
+        }
         errno = saved_errno;
     }
 }
@@ -160,6 +161,16 @@ static int report_guards(uint64_t now_ns)
     return -ETIMEDOUT;
 }
 
+/*
+ * A callback's own result comes out, and the program is not told of a guard that expired meanwhile. The
+ * handler did not arm a nag for it while the callback hid it: that is made good here.
+ */
+static void nag_for_hidden_guards(void)
+{
+    if (AWI_LOAD(awi.depth) != 0)
+        awi_cover_slow(false);
+}
+
 /* A dispatch whose frame is gone: its callback never returned. */
 static void abandon(void)
 {
@@ -180,6 +191,15 @@ bool awi_in_callback(const void *here)
     return false;
 }
 
+/* An aw_quit is nobody's any more where its aw_run has just ended, or was left by longjmp. */
+static void drop_late_quit(const void *here)
+{
+    if (AWI_LIKELY((awi_flags() & AWI_QUIT) == 0) || awi_frame_is_open(&awi_engine.runner, here))
+        return;
+    __atomic_store_n(&awi.running, 0, __ATOMIC_SEQ_CST);
+    awi_clear(AWI_QUIT);
+}
+
 int awi_dispatch(unsigned budget, const void *here)
 {
     struct round round = { .epoch = awi_engine.epoch, .now_ns = awi_clock_now() };
@@ -188,6 +208,7 @@ int awi_dispatch(unsigned budget, const void *here)
     awi_recover_if_lost(round.now_ns);
     if (awi_in_callback(here))
         return report_guards(round.now_ns);
+    drop_late_quit(here);
 
     awi_frame_open(&round.frame, &awi.dispatcher);
     AWI_STORE(awi.timer_need, AW_FOREVER);
@@ -204,13 +225,15 @@ int awi_dispatch(unsigned budget, const void *here)
         return -ENODEV;
 
     awi_frame_close(&round.frame, &awi.dispatcher);
-    int covered = publish_next_timer(round.now_ns);
-    int guards = report_guards(round.now_ns);
+    int result = publish_next_timer(round.now_ns);
     if (round.result < 0)
-        return round.result;
-    if (covered < 0)
-        return covered;
-    return guards < 0 ? guards : (int)(round.callbacks < INT_MAX ? round.callbacks : INT_MAX);
+        result = round.result;
+    if (result < 0) {
+        nag_for_hidden_guards();
+        return result;
+    }
+    result = report_guards(round.now_ns);
+    return result < 0 ? result : (int)(round.callbacks < INT_MAX ? round.callbacks : INT_MAX);
 }
 
 int awi_timer_need(uint64_t need_ns, const void *here)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "frame.h"
 #include "pending.h"
 
 static int signo_taken;
@@ -31,15 +32,23 @@ static int install(awi_handler_fn *handler, int flags, struct sigaction *old)
     return sigaction(signo_taken, &action, old) == 0 ? 0 : -errno;
 }
 
+static bool is_ours(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == our_handler;
+}
+
+/* With other flags, where ours is the handler; who came later and took its place keeps it. */
+static void reinstall(int flags)
+{
+    struct sigaction now;
+    if (sigaction(signo_taken, NULL, &now) == 0 && is_ours(&now))
+        install(our_handler, flags, NULL);
+}
+
 static void set_of(sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, signo_taken);
-}
-
-static bool is_ours(const struct sigaction *action)
-{
-    return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == our_handler;
 }
 
 /*
@@ -168,40 +177,61 @@ int awi_disposition_signo(void)
     return signo_taken;
 }
 
-/* Our mask is full, so nothing but the call itself happens between the two changes of the mask. */
-static void call_found(int signo, siginfo_t *info, void *context)
+struct sigaction awi_disposition_found(void)
 {
-    const struct sigaction action = found;
+    return found;
+}
+
+/*
+ * A handler that was installed after ours, and saved ours to chain to it, can be the one found by the next
+ * aw_init: each would call the other for ever. Such a call back brings the context that is being passed on,
+ * from a deeper frame. (A handler that leaves by siglongjmp leaves this behind; the next signal has another
+ * context, or, at the same address, comes from above.)
+ */
+static _Thread_local struct {
+    const void *context;
+    uintptr_t frame;
+} passing __attribute__((tls_model("initial-exec")));
+
+/* Our mask is full, so nothing but the call itself happens between the two changes of the mask. */
+AWI_OUTLINE static void call_found(const struct sigaction *action, int signo, siginfo_t *info, void *context)
+{
     const ucontext_t *interrupted = context;
     sigset_t mask, ours;
 
-    sigorset(&mask, &interrupted->uc_sigmask, &action.sa_mask);
-    if ((action.sa_flags & SA_NODEFER) == 0)
+    sigorset(&mask, &interrupted->uc_sigmask, &action->sa_mask);
+    if ((action->sa_flags & SA_NODEFER) == 0)
         sigaddset(&mask, signo);
-    if (((unsigned)action.sa_flags & SA_RESETHAND) != 0) {
+    if (((unsigned)action->sa_flags & SA_RESETHAND) != 0) {
         found.sa_handler = SIG_DFL;
         found.sa_flags = 0;
     }
+    passing.context = context;
+    passing.frame = (uintptr_t)AWI_HERE;
     pthread_sigmask(SIG_SETMASK, &mask, &ours);
-    if ((action.sa_flags & SA_SIGINFO) != 0)
-        action.sa_sigaction(signo, info, context);
+    if ((action->sa_flags & SA_SIGINFO) != 0)
+        action->sa_sigaction(signo, info, context);
     else
-        action.sa_handler(signo);
+        action->sa_handler(signo);
     pthread_sigmask(SIG_SETMASK, &ours, NULL);
+    passing.context = NULL;
 }
 
-bool awi_disposition_chain(int signo, siginfo_t *info, void *context, bool due)
+AWI_OUTLINE bool awi_disposition_chain(const struct sigaction *action, int signo, siginfo_t *info,
+                                       void *context, bool due)
 {
-    if ((found.sa_flags & SA_SIGINFO) == 0 && found.sa_handler == SIG_IGN)
+    if ((action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_IGN)
         return false;
-    if ((found.sa_flags & SA_SIGINFO) == 0 && found.sa_handler == SIG_DFL) {
+    if ((action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL) {
         if (due) {
-            sigaction(signo, &found, NULL);
+            sigaction(signo, action, NULL);
             raise(signo); /* blocked here: it ends the process when this handler returns */
         }
         return false;
     }
-    call_found(signo, info, context);
+    if (passing.context == context && (uintptr_t)AWI_HERE < passing.frame)
+        return false;
+    call_found(action, signo, info, context);
     return true;
 }
 
@@ -210,7 +240,7 @@ void awi_disposition_drop_restart(void)
     int saved_errno = errno;
     __atomic_store_n(&awi_restart_is_dropped, true, __ATOMIC_RELAXED);
     awi_order();
-    install(our_handler, 0, NULL);
+    reinstall(0);
     errno = saved_errno;
 }
 
@@ -226,6 +256,6 @@ void awi_disposition_settle_slow(void)
         return;
     __atomic_store_n(&awi_restart_is_dropped, false, __ATOMIC_RELAXED);
     awi_order();
-    install(our_handler, SA_RESTART, NULL);
+    reinstall(SA_RESTART);
     errno = saved_errno;
 }

@@ -21,7 +21,7 @@ int awi_disposition_take(int signo, awi_handler_fn *handler);
 void awi_disposition_open(void);
 
 /*
- * Discards what is pending, waits for handlers that run on other threads, and restores disposition and
+ * Waits for handlers that run on other threads, discards what is pending, and restores disposition and
  * mask.
  */
 void awi_disposition_give_back(void);
@@ -41,12 +41,15 @@ bool awi_disposition_foreign_is_pending(const sigset_t *mask);
 /* The signal that the engine uses. */
 int awi_disposition_signo(void);
 
+/* The disposition that stood there, or that retake displaced. */
+struct sigaction awi_disposition_found(void);
+
 /*
- * In the handler: passes a signal on to the handler that stood there, with that handler's own mask and
- * flags. True if there was one. `due`: the alarm of its own, so that SIG_DFL ends the process, as it would
- * have.
+ * In the handler: passes a signal on to that disposition's handler, with its own mask and flags. True if
+ * there was one. `due`: the alarm of its own, so that SIG_DFL ends the process, as it would have.
  */
-bool awi_disposition_chain(int signo, siginfo_t *info, void *context, bool due);
+bool awi_disposition_chain(const struct sigaction *action, int signo, siginfo_t *info, void *context,
+                           bool due);
 
 /* The fallback that interrupts system calls: drops SA_RESTART. Handler; repeated at every nag. */
 void awi_disposition_drop_restart(void);

@@ -9,7 +9,7 @@
 
 #include "pending.h"
 
-/* Two addresses that nobody else can mean. */
+/* Addresses that nobody else can mean, one a kind. */
 static const char bells[3];
 
 void awi_doorbell_ring(int signo, enum awi_bell bell)

@@ -30,6 +30,7 @@
 struct awi_engine awi_engine;
 
 static enum aw_alarm source;
+static bool is_lent;             /* the wheel is in the caller's memory */
 static uint32_t next_generation; /* handles of an engine before are stale in this one */
 
 static const struct aw_options defaults = AW_OPTIONS_DEFAULT;
@@ -111,6 +112,7 @@ static void forked(void)
 {
     uint32_t state = AWI_LOAD(awi.state);
     AWI_STORE(awi.state, AWI_CLOSED);
+    awi.in_flight = 0;        /* threads that are not here */
     if (state != AWI_RUNNING) /* not even where another thread, which is not here, was just starting it */
         return;
     bool was_owner = awi_owner != AWI_STRANGER;
@@ -124,7 +126,11 @@ static void forked(void)
     awi_engine.callers = 0;
     ++awi_engine.epoch;
     reset_shared();
-    awi.in_flight = 0;
+    if (is_lent) {
+        /* The child may have other plans for the caller's memory, and cannot end the loan. */
+        next_generation = aw_wheel_generation(awi_engine.wheel);
+        awi_engine.wheel = NULL;
+    }
 }
 
 static int watch_forks(void)
@@ -189,6 +195,7 @@ static void reset(const struct aw_options *options)
     awi.owner_tid = gettid();
     awi.pid = getpid();
     source = options->alarm;
+    is_lent = options->memory != NULL;
 }
 
 static int start(const struct aw_options *options)

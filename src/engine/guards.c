@@ -16,6 +16,8 @@ void awi_guards_drop(uint32_t depth)
 {
     AWI_STORE(awi.depth, depth);
     awi_order();
+    if (AWI_LOAD(awi.base) > depth)
+        AWI_STORE(awi.base, depth); /* guards from outside the callback: what it enters next is its own */
     if (AWI_LIKELY(AWI_LOAD(awi.expired) == 0))
         return;
     uint64_t kept = depth < AWI_GUARD_DEPTH ? ~(UINT64_MAX << depth) : UINT64_MAX;
@@ -39,8 +41,6 @@ void awi_guards_prune_slow(const void *here)
         --alive;
     if (alive == depth)
         return;
-    if (AWI_LOAD(awi.base) > alive)
-        AWI_STORE(awi.base, alive);
     awi_guards_drop(alive);
 }
 

@@ -31,19 +31,25 @@ struct arrival {
     bool news; /* something was flagged, or a guard is to be nagged for */
 };
 
+/*
+ * A foreign handler runs outside the count of what is in flight: it may leave by siglongjmp, or wait for
+ * the owner, who may be in aw_shutdown and waits for the count.
+ */
 static void handle_elsewhere(int signo, siginfo_t *info, void *context)
 {
     __atomic_fetch_add(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&awi.state, __ATOMIC_SEQ_CST) == AWI_RUNNING) {
-        if (awi_alarm_rang(info)) {
-            awi_count(&awi.forwarded, 1);
-            awi_doorbell_ring(signo, AWI_BELL_ALARM);
-        } else {
-            bool passed = awi_disposition_chain(signo, info, context, false);
-            awi_count(passed ? &awi.chained : &awi.dropped, 1);
-        }
+    bool runs = __atomic_load_n(&awi.state, __ATOMIC_SEQ_CST) == AWI_RUNNING;
+    bool rang = runs && awi_alarm_rang(info);
+    struct sigaction found = awi_disposition_found();
+    if (rang) {
+        awi_count(&awi.forwarded, 1);
+        awi_doorbell_ring(signo, AWI_BELL_ALARM);
     }
     __atomic_fetch_sub(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
+    if (runs && !rang) {
+        bool passed = awi_disposition_chain(&found, signo, info, context, false);
+        awi_count(passed ? &awi.chained : &awi.dropped, 1);
+    }
 }
 
 static struct arrival classify(const siginfo_t *info)
@@ -118,7 +124,7 @@ static void rearm(const struct arrival *arrival, uint64_t need_ns, uint64_t now_
 {
     uint64_t armed_at = AWI_LOAD(awi.armed_at);
     if (arrival->from_clock && armed_at != AW_FOREVER && armed_at > now_ns && armed_at - now_ns > EARLY_NS)
-        ++awi.thefts;
+        awi_count(&awi.thefts, 1);
     if (!arrival->from_clock && armed_at > now_ns && need_ns >= armed_at)
         return;
     need_ns = awi_cover_time(need_ns, now_ns);
@@ -141,7 +147,8 @@ static void pass_on(const struct arrival *arrival, int signo, siginfo_t *info, v
 {
     if (arrival->from_us && !arrival->foreign_due)
         return;
-    bool passed = awi_disposition_chain(signo, info, context, arrival->foreign_due);
+    struct sigaction found = awi_disposition_found();
+    bool passed = awi_disposition_chain(&found, signo, info, context, arrival->foreign_due);
     awi_count(passed ? &awi.chained : &awi.dropped, 1);
     if (passed && AWI_LOAD(awi.waiting))
         AWI_STORE(awi.foreign_ran, 1); /* the waiter owes its caller an -EINTR for this one too */

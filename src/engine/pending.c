@@ -6,6 +6,7 @@
 #include "pending.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -25,18 +26,26 @@ int awi_denied(void)
     return AWI_LOAD(awi.state) == AWI_RUNNING ? -EPERM : -ENODEV;
 }
 
+/*
+ * A bare system call, repeated: the library's own handler may step over it for a guard that has expired
+ * (see interrupt.c), and write() would be a cancellation point. A full counter is readable already, so a
+ * write that fails for that has nothing to add.
+ */
+void awi_wakeup_ring(int fd)
+{
+    int saved_errno = errno;
+    uint64_t one = 1;
+    while (syscall(SYS_write, fd, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+    errno = saved_errno;
+}
+
 void awi_raise(uint32_t flags)
 {
     uint32_t before = __atomic_fetch_or(&awi_pending, flags, __ATOMIC_SEQ_CST);
     int fd = AWI_LOAD(awi.wakeup_fd);
-    if (fd >= 0 && (flags & ~before) != 0) {
-        int saved_errno = errno;
-        uint64_t one = 1;
-        /* A full counter is readable already, so a write that fails has nothing to add. */
-        ssize_t written = write(fd, &one, sizeof one);
-        (void)written;
-        errno = saved_errno;
-    }
+    if (fd >= 0 && (flags & ~before) != 0)
+        awi_wakeup_ring(fd);
 }
 
 uint64_t awi_flag_due(uint64_t now_ns)

@@ -136,6 +136,9 @@ static inline void awi_count(uint64_t *counter, unsigned n)
     __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
 }
 
+/* Makes aw_wakeup_fd readable. Any thread, any context. */
+void awi_wakeup_ring(int fd);
+
 /* Raises flags, and makes aw_wakeup_fd readable if one of them is new. Any thread, any context. */
 void awi_raise(uint32_t flags);
 

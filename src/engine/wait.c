@@ -89,18 +89,6 @@ static int sleep_once(struct pollfd *fds, nfds_t n, uint64_t deadline_ns, enum s
     return result;
 }
 
-/* An aw_quit is nobody's any more where its aw_run has just ended, or was left by longjmp. */
-AWI_OUTLINE static bool told_to_quit(void)
-{
-    if (AWI_LIKELY((awi_flags() & AWI_QUIT) == 0))
-        return false;
-    if (awi_frame_is_open(&awi_engine.runner, AWI_HERE))
-        return true;
-    __atomic_store_n(&awi.running, 0, __ATOMIC_SEQ_CST);
-    awi_clear(AWI_QUIT);
-    return false;
-}
-
 int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callback, const void *here)
 {
     if (awi_in_callback(here))
@@ -113,7 +101,7 @@ int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callb
         result = awi_dispatch(0, here);
         if (result < 0 || (result > 0 && until_callback))
             break;
-        if (told_to_quit() && until_callback)
+        if ((awi_flags() & AWI_QUIT) != 0 && until_callback)
             break;
         result = sleep_once(fds, n, deadline, &slept);
         if (result != 0 || slept == SLEPT_TO_DEADLINE)

@@ -42,7 +42,7 @@ int aw_wakeup_fd(void)
         AWI_STORE(awi.wakeup_fd, fd);
         awi_order();
         if (awi_flags() != 0)
-            eventfd_write(fd, 1);
+            awi_wakeup_ring(fd);
     }
     return result;
 }

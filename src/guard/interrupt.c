@@ -38,11 +38,11 @@ static const long interruptible[] = {
 #ifdef SYS_openat2
     SYS_openat2,
 #endif
-    SYS_read,     SYS_readv,    SYS_pread64, SYS_preadv,    SYS_preadv2,      SYS_write,
-    SYS_writev,   SYS_pwrite64, SYS_pwritev, SYS_pwritev2,  SYS_accept,       SYS_accept4,
-    SYS_connect,  SYS_sendto,   SYS_sendmsg, SYS_sendmmsg,  SYS_recvfrom,     SYS_recvmsg,
-    SYS_recvmmsg, SYS_sendfile, SYS_splice,  SYS_tee,       SYS_vmsplice,     SYS_copy_file_range,
-    SYS_flock,    SYS_wait4,    SYS_waitid,  SYS_getrandom, SYS_mq_timedsend, SYS_mq_timedreceive,
+    SYS_read,     SYS_readv,    SYS_pread64, SYS_preadv,       SYS_preadv2,         SYS_write,
+    SYS_writev,   SYS_pwrite64, SYS_pwritev, SYS_pwritev2,     SYS_accept,          SYS_accept4,
+    SYS_connect,  SYS_sendto,   SYS_sendmsg, SYS_sendmmsg,     SYS_recvfrom,        SYS_recvmsg,
+    SYS_recvmmsg, SYS_sendfile, SYS_splice,  SYS_tee,          SYS_vmsplice,        SYS_copy_file_range,
+    SYS_flock,    SYS_wait4,    SYS_waitid,  SYS_mq_timedsend, SYS_mq_timedreceive,
 };
 
 /* Of the kernel's interface; a libc need not bring <linux/futex.h>. */

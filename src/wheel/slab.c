@@ -9,9 +9,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define BYTES_A_TIMER \
     (sizeof(struct awi_record) + sizeof(struct awi_call) + sizeof(uint64_t) + sizeof(uint32_t))
+
+#define AWI_HUGE (UINT64_C(1) << 21)
 
 static_assert(BYTES_A_TIMER <= 48, "the bar on memory");
 static_assert((int)AWI_FIRST < (int)AWI_NONE, "a list is told from a state of a record by its number");
@@ -42,11 +45,22 @@ static void place_arrays(struct aw_wheel *w, void *block, uint32_t capacity)
     w->rest = (void *)at;
 }
 
+/*
+ * A large slab is visited at random, and then much of the time goes into address translation: the kernel is
+ * asked for huge pages. It may say no.
+ */
 static void *allocate(uint64_t bytes)
 {
-    uint64_t aligned = align_up(bytes);
+    uint64_t alignment = bytes < AWI_HUGE ? AWI_ALIGNMENT : AWI_HUGE;
+    uint64_t aligned = (bytes + (alignment - 1)) & ~(alignment - 1);
     int saved_errno = errno;
-    void *block = aligned > PTRDIFF_MAX ? NULL : aligned_alloc(AWI_ALIGNMENT, (size_t)aligned);
+    void *block = aligned > PTRDIFF_MAX ? NULL : aligned_alloc((size_t)alignment, (size_t)aligned);
+
+#ifdef MADV_HUGEPAGE
+    if (block != NULL && alignment == AWI_HUGE) {
+        madvise(block, (size_t)aligned, MADV_HUGEPAGE);
+    }
+#endif
 
     /* Compilers may take it that an allocation leaves errno alone, and leave the next store out. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
