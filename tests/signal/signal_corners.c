@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signal_corners.c: where two rules meet: a callback's own result and a guard that expired meanwhile, a handler
- * that chains back to ours, a foreign handler that leaves by siglongjmp on another thread, one guard object
- * entered outside a callback and inside it, a forked child and memory that was lent to the parent.
+ * signal_corners.c: where two rules meet: a callback's own result and a guard that expired meanwhile, a
+ * handler that chains back to ours, a foreign handler that leaves by siglongjmp on another thread, one
+ * guard object entered outside a callback and inside it, a forked child and memory that was lent to the
+ * parent.
  */
 #include <errno.h>
 #include <pthread.h>
