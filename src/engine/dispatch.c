@@ -192,12 +192,15 @@ bool awi_in_callback(const void *here)
 }
 
 /* An aw_quit is nobody's any more where its aw_run has just ended, or was left by longjmp. */
-AWI_OUTLINE static void drop_late_quit(void)
+AWI_OUTLINE bool awi_told_to_quit(void)
 {
+    if (AWI_LIKELY((awi_flags() & AWI_QUIT) == 0))
+        return false;
     if (awi_frame_is_open(&awi_engine.runner, AWI_HERE))
-        return;
+        return true;
     __atomic_store_n(&awi.running, 0, __ATOMIC_SEQ_CST);
     awi_clear(AWI_QUIT);
+    return false;
 }
 
 int awi_dispatch(unsigned budget, const void *here)
@@ -208,8 +211,7 @@ int awi_dispatch(unsigned budget, const void *here)
     awi_recover_if_lost(round.now_ns);
     if (awi_in_callback(here))
         return report_guards(round.now_ns);
-    if (AWI_UNLIKELY((awi_flags() & AWI_QUIT) != 0))
-        drop_late_quit();
+    awi_told_to_quit();
 
     awi_frame_open(&round.frame, &awi.dispatcher);
     AWI_STORE(awi.timer_need, AW_FOREVER);

@@ -27,4 +27,7 @@ bool awi_in_callback(const void *here);
  */
 int awi_timer_need(uint64_t need_ns, const void *here);
 
+/* True if aw_quit was called for the aw_run that runs. One that came too late is dropped. */
+bool awi_told_to_quit(void);
+
 #endif

@@ -101,7 +101,7 @@ int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callb
         result = awi_dispatch(0, here);
         if (result < 0 || (result > 0 && until_callback))
             break;
-        if ((awi_flags() & AWI_QUIT) != 0 && until_callback)
+        if (awi_told_to_quit() && until_callback)
             break;
         result = sleep_once(fds, n, deadline, &slept);
         if (result != 0 || slept == SLEPT_TO_DEADLINE)
