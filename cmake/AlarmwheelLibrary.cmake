@@ -6,6 +6,7 @@ include(CheckFunctionExists)
 
 # Every source of the library, layer by layer (docs/architecture.md); tests/policy/layers.sh holds them to it.
 set(alarmwheel_sources
+  src/busy.c
   src/wheel/slab.c
   src/wheel/levels.c
   src/wheel/run.c
@@ -31,14 +32,31 @@ set(alarmwheel_sources
   src/guard/expiry.c
   src/guard/interrupt.c
   src/guard/scope.c
+  src/guard/shield.c
+  src/guard/cleanup.c
+  src/guard/escape.c
+  src/guard/frames.c
+  src/guard/object.c
+  src/guard/wrappers.c
+  src/guard/cancel.c
+  src/guard/call.c
+  src/guard/syscall_x86_64.S
+  src/guard/syscall_aarch64.S
+  src/guard/syscall_riscv64.S
+  src/guard/io_files.c
+  src/guard/io_sockets.c
+  src/guard/io_wait.c
+  src/guard/io_full.c
   src/version.c)
 list(TRANSFORM alarmwheel_sources PREPEND "${PROJECT_SOURCE_DIR}/")
 
 set(alarmwheel_headers
   alarmwheel.h
+  alarmwheel.hpp
   base.h
   engine.h
   guard.h
+  io.h
   safepoint.h
   timer.h
   wheel.h)

@@ -6,6 +6,7 @@
 #include <alarmwheel/base.h>
 #include <alarmwheel/engine.h>
 #include <alarmwheel/guard.h>
+#include <alarmwheel/io.h>
 #include <alarmwheel/safepoint.h>
 #include <alarmwheel/timer.h>
 #include <alarmwheel/wheel.h>

@@ -32,6 +32,16 @@ extern "C" {
 /* Reads the coarse clock and adds twice its resolution: three times cheaper; late by at most two kernel
  * ticks. */
 #define AW_GUARD_COARSE 1u
+/* Leaves the body by siglongjmp: AW_GUARD and aw_guard_call only, see "Escapes" below. */
+#define AW_GUARD_ESCAPE 2u
+/* With AW_GUARD_ESCAPE: the signal mask is not saved on entry (a system call less); an escape leaves the one
+ * that was in force where it struck. */
+#define AW_GUARD_NOMASK 4u
+/* timeout_ns is processor time of this thread, not time that passes: never early, late by a kernel tick. */
+#define AW_GUARD_CPU 8u
+/* timeout_ns is time that this process spends in user mode (ITIMER_VIRTUAL), as exact as the kernel's
+ * accounting by ticks. Takes SIGVTALRM while such a guard is entered; -EBUSY if ITIMER_VIRTUAL runs. */
+#define AW_GUARD_USER 16u
 
 /*
  * A guard, in the frame of the code that enters it. Its size is part of the ABI; its fields are not for
@@ -49,7 +59,9 @@ struct aw_guard {
         void (*fn)(void *arg);
         void *arg;
     } awi_cleanups[8];
-    uint64_t awi_reserved[11];
+    uint32_t awi_cleanup_order[8];
+    uint64_t awi_mask[2];
+    uint64_t awi_reserved[5];
     sigjmp_buf awi_env;
 };
 
@@ -96,10 +108,68 @@ AW_API uint64_t aw_guard_lateness_ns(const struct aw_guard *guard);
 AW_API int aw_guard_error(const struct aw_guard *guard);
 
 /*
- * For code that longjmps past guards: how many guards are entered now (0 and more), and "drop all beyond
- * that mark". An interpreter takes the mark where it calls setjmp, and rewinds where it lands. Rewind
- * returns the guards dropped; -EINVAL for a mark that is out of range or would drop guards from outside the
- * running callback.
+ * Escapes. A guard with AW_GUARD_ESCAPE ends its body by siglongjmp, out of a loop that asks nobody, and
+ * then AW_EXPIRED runs. It tears nothing: the jump is made from the signal handler only where every frame
+ * from the interrupted instruction up to the guard is text of the module (the program, or the shared
+ * library) that contains the guard, or of one that aw_guard_allow has named; elsewhere (in libc, in a
+ * callback that libc runs, in another signal handler, in this library) it is put off, looked at again every
+ * 50 us, later every 1 ms, and made at the next safe point, guarded call or aw_unshield that such frames
+ * lead to. What is lost is what your own code was in the middle of: hold a shield around that, or register
+ * a clean-up. Locals changed in the body are indeterminate after an escape unless they are volatile.
+ * docs/escapes.md has the whole story.
+ *
+ * An escape goes to the outermost escaping guard that has expired, itself or by one around it.
+ */
+
+/*
+ * Between the two no escape happens, and no plain system call is interrupted; guarded calls still time out.
+ * Counted. A guard entered under a shield escapes as if there were none: what counts is shields set since
+ * its entry. aw_unshield makes an escape that was put off, at once; else it returns 0, or -ETIMEDOUT while
+ * an enclosing guard stands expired; -EINVAL without a shield. On other threads and without an engine
+ * aw_shield does nothing.
+ */
+AW_API void aw_shield(void);
+AW_API int aw_unshield(void);
+
+/*
+ * Escapes may leave the code of the module (program or shared library) that contains `address`, as that of
+ * the guard's own. Promise that to be left in the middle does not hurt it. At most 16. Returns 0. Errors:
+ * -EINVAL (no module there); -EPERM (libc, whatever contains malloc, the unwinder); -ENOSPC. It holds until
+ * the process ends, also for an engine that is started later.
+ */
+AW_API int aw_guard_allow(const void *address);
+
+/*
+ * Has fn(arg) run after an escape from this guard or one around it, and only then: last registered first,
+ * inner guards' first, shielded, before AW_EXPIRED. Values are kept in the guard, eight of them. Returns
+ * the slot (0 and more), for aw_guard_forget. fn has to return. Errors: -EINVAL (NULL); -ENOENT (not
+ * entered); -ENOSPC. aw_guard_forget returns 0; -EINVAL (NULL); -ENOENT (not entered, or not registered).
+ */
+AW_API int aw_guard_on_expiry(struct aw_guard *guard, void (*fn)(void *arg), void *arg);
+AW_API int aw_guard_forget(struct aw_guard *guard, int slot);
+
+/* Clean-ups, ready made: close a descriptor, `(void *)(intptr_t)fd`; fclose a FILE *; free. */
+AW_API void aw_cleanup_close(void *fd);
+AW_API void aw_cleanup_fclose(void *file);
+AW_API void aw_cleanup_free(void *memory);
+
+/*
+ * The hard limit of a guard that is entered: if it is still entered grace_ns after its deadline, fn(arg) is
+ * called in signal context; or, with fn NULL, a message that names the guard goes to stderr, if that can be
+ * done without blocking, and the process ends by _exit(AW_HARD_LIMIT_STATUS). At twice the grace a timer
+ * of the kernel sends SIGKILL, which no signal mask can stop. Leaving the guard ends it. Not for guards on
+ * processor time. Returns 0. Errors: -EINVAL (NULL, a grace of 0, AW_FOREVER as time-out or grace); -ENOENT
+ * (not entered); and what timer_create says.
+ */
+#define AW_HARD_LIMIT_STATUS 124
+typedef void aw_hard_limit_fn(const struct aw_guard *guard, void *arg);
+AW_API int aw_guard_hard_limit(struct aw_guard *guard, uint64_t grace_ns, aw_hard_limit_fn *fn, void *arg);
+
+/*
+ * For code that longjmps past guards: a mark of the guards and shields that stand now (0: none; else
+ * opaque and positive), and "drop all beyond that mark". An interpreter takes the mark where it calls
+ * setjmp, and rewinds where it lands. Rewind returns the guards dropped; -EINVAL for a mark that is out of
+ * range or would drop guards from outside the running callback.
  */
 AW_API int aw_guard_mark(void);
 AW_API int aw_guard_rewind(int mark);
@@ -111,8 +181,9 @@ AW_API int aw_guard_rewind(int mark);
  *         puts("gave up");
  *     }
  *
- * The body runs inside the guard; AW_EXPIRED runs if this guard expired (not: one around it), or could not
- * be entered: aw_guard_error tells. Expired means that time was exceeded, not that the body was cut short:
+ * The body runs inside the guard; AW_EXPIRED runs if this guard expired (not: one around it), if an escape
+ * has cut the body short (aw_guard_fired tells whose time it was), or if the guard could not be entered:
+ * aw_guard_error tells. Expired means that time was exceeded, not that the body was cut short:
  * results may be complete (the descriptor may be open). `break` and `continue` in the body leave THE GUARD
  * ONLY, not a loop around it; `return` and `goto` leave it properly. AW_EXPIRED may be missing. The body
  * and AW_EXPIRED are blocks in braces. Under an unbraced `if (c) AW_GUARD(...) {...} else ...` without
@@ -125,23 +196,31 @@ AW_API int aw_guard_rewind(int mark);
 /* What the macro stands on; not for direct use. */
 #define AWI_GUARD_NAME(line) AWI_GUARD_PASTE(line)
 #define AWI_GUARD_PASTE(line) awi_scope_##line
-#define AWI_GUARD(scope, guard, timeout_ns, flags)                                      \
-    for (struct awi_guard_scope scope __attribute__((cleanup(awi_guard_scope_end))) =   \
-             awi_guard_scope_begin((guard), (timeout_ns), (flags), __FILE__, __LINE__); \
-         awi_guard_scope_next(&scope);)                                                 \
-        if (scope.phase == AWI_GUARD_BODY)                                              \
+#define AWI_GUARD(scope, entered, timeout_ns, flags)                                                     \
+    for (struct awi_guard_scope scope __attribute__((cleanup(awi_guard_scope_end))) =                    \
+             awi_guard_scope_begin((entered), (timeout_ns), AWI_GUARD_FLAGS(flags), __FILE__, __LINE__); \
+         awi_guard_scope_next(&scope);)                                                                  \
+        if (((flags)&AW_GUARD_ESCAPE) != 0u && scope.phase == AWI_GUARD_SET) {                           \
+            if (sigsetjmp(scope.guard->awi_env, 0) == 0)                                                 \
+                awi_guard_scope_set(&scope, __builtin_frame_address(0));                                 \
+            else                                                                                         \
+                awi_guard_scope_landed(&scope);                                                          \
+        } else if (scope.phase == AWI_GUARD_BODY)                                                        \
             for (; scope.once; scope.once = 0)
 #define AWI_GUARD_BODY 1u
+#define AWI_GUARD_SET 2u
 struct awi_guard_scope {
     struct aw_guard *guard;
     uint64_t timeout_ns;
     unsigned flags;
-    unsigned phase;
-    unsigned once;
+    volatile unsigned phase; /* the two are changed between sigsetjmp and a jump */
+    volatile unsigned once;
     const char *file;
     int line;
 };
 AW_API int awi_guard_scope_next(struct awi_guard_scope *scope);
+AW_API void awi_guard_scope_set(struct awi_guard_scope *scope, const void *frame);
+AW_API void awi_guard_scope_landed(struct awi_guard_scope *scope);
 AW_API void awi_guard_scope_end(struct awi_guard_scope *scope);
 static inline struct awi_guard_scope awi_guard_scope_begin(struct aw_guard *guard, uint64_t timeout_ns,
                                                            unsigned flags, const char *file, int line)
@@ -153,6 +232,20 @@ static inline struct awi_guard_scope awi_guard_scope_begin(struct aw_guard *guar
 
 #ifdef __cplusplus
 }
+#endif
+
+/* An escape runs no destructor of the frames that it leaves. */
+#if defined(__cplusplus) && !defined(AW_ALLOW_ESCAPE)
+template <unsigned flags> struct awi_guard_flags {
+    static_assert((flags & AW_GUARD_ESCAPE) == 0,
+                  "AW_GUARD_ESCAPE skips destructors: use aw_guard_call, or define AW_ALLOW_ESCAPE");
+    enum : unsigned {
+        value = flags
+    };
+};
+#define AWI_GUARD_FLAGS(flags) (static_cast<unsigned>(awi_guard_flags<(flags)>::value))
+#else
+#define AWI_GUARD_FLAGS(flags) (flags)
 #endif
 
 #endif

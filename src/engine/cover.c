@@ -25,6 +25,7 @@
  * covered, and no alarm comes.
  */
 #include "cover.h"
+#include "../busy.h"
 
 #include "alarm.h"
 #include "clock.h"
@@ -39,6 +40,7 @@ uint64_t awi_cover_time(uint64_t need_ns, uint64_t now_ns)
 
 int awi_cover_slow(bool anyway)
 {
+    AWI_BUSY;
     for (;; anyway = true) {
         uint64_t runs = AWI_LOAD(awi.runs);
         awi_order();
@@ -61,6 +63,7 @@ int awi_cover_slow(bool anyway)
 
 void awi_recover(void)
 {
+    AWI_BUSY;
     if (!awi_is_lost(AWI_LOAD(awi.armed_at), awi_clock_now()))
         return;
     ++awi.recoveries;

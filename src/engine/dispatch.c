@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../busy.h"
 #include "clock.h"
 #include "cover.h"
 #include "engine.h"
@@ -34,6 +35,7 @@ struct round {
     uint64_t epoch;
     uint64_t now_ns;
     uint32_t base;
+    uint32_t shields;
     unsigned callbacks;
     int result; /* the negative value of a callback, or 0 */
 };
@@ -62,6 +64,7 @@ static bool callback_returned(struct round *round, int result)
     if (AWI_LOAD(awi.depth) > base)
         awi_guards_drop(base);
     AWI_STORE(awi.base, round->base);
+    AWI_STORE(awi.shields, round->shields);
     if (result < 0)
         round->result = result;
     return result >= 0;
@@ -205,7 +208,9 @@ AWI_OUTLINE bool awi_told_to_quit(void)
 
 int awi_dispatch(unsigned budget, const void *here)
 {
-    struct round round = { .epoch = awi_engine.epoch, .now_ns = awi_clock_now() };
+    struct round round = { .epoch = awi_engine.epoch,
+                           .now_ns = awi_clock_now(),
+                           .shields = AWI_LOAD(awi.shields) };
 
     awi_guards_prune(here);
     awi_recover_if_lost(round.now_ns);
@@ -261,13 +266,16 @@ int awi_timer_need(uint64_t need_ns, const void *here)
 AWI_OUTLINE int aw_dispatch(unsigned budget)
 {
     int denied = awi_check();
-    return denied < 0 ? denied : awi_dispatch(budget, AWI_HERE);
+    if (denied < 0)
+        return denied;
+    const void *outer = awi_busy_begin();
+    int result = awi_dispatch(budget, AWI_HERE);
+    awi_busy_end(outer);
+    return awi_escape_if_due(result, AWI_HERE);
 }
 
 AWI_OUTLINE int aw_safepoint_slow(void)
 {
-    int result = awi_check();
-    if (result == 0)
-        result = awi_dispatch(0, AWI_HERE);
+    int result = aw_dispatch(0);
     return result < 0 ? result : 0;
 }

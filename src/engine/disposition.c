@@ -5,6 +5,7 @@
  * disturb nobody, and with SA_ONSTACK, so that a program on a small stack survives it.
  */
 #include "disposition.h"
+#include "../busy.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -251,6 +252,7 @@ void awi_disposition_drop_restart(void)
  */
 void awi_disposition_settle_slow(void)
 {
+    AWI_BUSY;
     int saved_errno = errno;
     if ((awi_expired_guards() & ~AWI_LOAD(awi.told)) != 0)
         return;

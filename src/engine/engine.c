@@ -6,6 +6,7 @@
  * goes the other way.
  */
 #include "engine.h"
+#include "../busy.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -97,8 +98,10 @@ static void drop_wheel(void)
 static void reset_shared(void)
 {
     awi.dispatcher = (struct awi_frame_record){ NULL, 0 };
-    awi.depth = awi.base = awi.shields = awi.waiting = awi.foreign_ran = 0;
-    awi.timer_need = awi.foreign_at = awi.armed_at = AW_FOREVER;
+    awi.call = (struct awi_frame_record){ NULL, 0 };
+    awi.depth = awi.base = awi.shields = awi.waiting = awi.foreign_ran = awi.call_is_plain = 0;
+    awi.timer_need = awi.foreign_at = awi.armed_at = awi.call_need = AW_FOREVER;
+    awi.call_due_ns = 0;
     awi.slack_ns = awi.foreign_interval_ns = 0;
     awi.expired = awi.told = awi.runs = 0;
     awi.signals = awi.spurious = awi.forwarded = awi.chained = awi.dropped = 0;
@@ -225,6 +228,7 @@ static int start(const struct aw_options *options)
 
 AWI_OUTLINE int aw_init(const struct aw_options *options)
 {
+    AWI_BUSY;
     if (options == NULL)
         options = &defaults;
     int result = check_options(options);
@@ -242,6 +246,7 @@ AWI_OUTLINE int aw_init(const struct aw_options *options)
 
 AWI_OUTLINE int aw_shutdown(void)
 {
+    AWI_BUSY;
     int denied = awi_check();
     if (denied < 0)
         return denied;

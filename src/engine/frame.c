@@ -80,14 +80,15 @@ void awi_frame_learn(void)
     errno = saved_errno;
 }
 
-static bool on_stack(const void *address)
+bool awi_frame_is_on_stack(const void *address)
 {
     return (uintptr_t)address >= stack_low && (uintptr_t)address < stack_high;
 }
 
 bool awi_frame_is_gone(const void *address, const void *here)
 {
-    return on_stack(address) && on_stack(here) && (uintptr_t)address < (uintptr_t)here;
+    return awi_frame_is_on_stack(address) && awi_frame_is_on_stack(here) &&
+           (uintptr_t)address < (uintptr_t)here;
 }
 
 void awi_frame_open(struct awi_frame *frame, struct awi_frame_record *record)

@@ -23,6 +23,9 @@
  */
 void awi_frame_learn(void);
 
+/* True if `address` lies on that stack. AS-Safe. */
+bool awi_frame_is_on_stack(const void *address);
+
 /*
  * True if `address` lay in a frame that has been left, seen from `here`, an address in the running frame.
  */

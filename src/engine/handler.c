@@ -10,11 +10,11 @@
 #include "handler.h"
 
 #include <errno.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "alarm.h"
 #include "clock.h"
+#include "context.h"
 #include "cover.h"
 #include "disposition.h"
 #include "doorbell.h"
@@ -74,33 +74,15 @@ static bool foreign_alarm_is_due(uint64_t now_ns)
 }
 
 /*
- * Where the interrupted code's stack ends. Our own frame lies far below, and makes frames that were left
- * look alive.
+ * What was left by longjmp: a callback no longer hides the guards around it, a guarded call is no longer to
+ * be interrupted.
  */
-static const void *interrupted_stack(const void *context)
-{
-#if defined(__x86_64__)
-    return (const void *)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RSP];
-#elif defined(__aarch64__)
-    return (const void *)((const ucontext_t *)context)->uc_mcontext.sp;
-#elif defined(__riscv)
-    return (const void *)((const ucontext_t *)context)->uc_mcontext.__gregs[REG_SP];
-#else
-    (void)context;
-    return AWI_HERE;
-#endif
-}
-
-/* A callback that was left by longjmp no longer hides the guards around it. */
-static void find_left_callback(const void *here)
+static void find_left_frames(const void *here)
 {
     if (AWI_LOAD(awi.base) != 0 && !awi_frame_is_open(&awi.dispatcher, here))
         AWI_STORE(awi.base, 0);
-}
-
-static bool guards_are_untold(void)
-{
-    return (awi_expired_guards() & ~AWI_LOAD(awi.told)) != 0;
+    if (AWI_LOAD(awi.call.frame) != NULL && !awi_frame_is_open(&awi.call, here))
+        AWI_STORE(awi.call.frame, NULL);
 }
 
 /* Flags what is due; returns the need that is left. */
@@ -111,7 +93,8 @@ static uint64_t flag(struct arrival *arrival, uint64_t now_ns)
     arrival->foreign_due = foreign_alarm_is_due(now_ns);
     uint64_t need = awi_flag_due(now_ns);
     arrival->news = arrival->foreign_due || (awi_flags() & ~flags_before) != 0 ||
-                    AWI_LOAD(awi.expired) != expired_before || guards_are_untold();
+                    AWI_LOAD(awi.expired) != expired_before || awi_nagging_guards() != 0 ||
+                    awi_call_is_due(now_ns);
     return need;
 }
 
@@ -174,7 +157,9 @@ void awi_handle(int signo, siginfo_t *info, void *context)
     if (AWI_LOAD(awi.waiting) && sigismember(&((const ucontext_t *)context)->uc_sigmask, signo) == 0)
         AWI_STORE(awi.foreign_ran, 1);
 
-    find_left_callback(interrupted_stack(context));
+    find_left_frames(awi_context_stack(context));
+    if (awi.cancel != NULL)
+        awi.cancel(context);
     struct arrival arrival = classify(info);
     uint64_t now = awi_clock_now();
     uint64_t need = flag(&arrival, now);
@@ -187,5 +172,5 @@ void awi_handle(int signo, siginfo_t *info, void *context)
     errno = saved_errno;
 
     if (awi.deliver != NULL)
-        awi.deliver(context);
+        awi.deliver(context, __builtin_return_address(0));
 }

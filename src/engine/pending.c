@@ -16,6 +16,7 @@ volatile uint32_t awi_pending;
 struct awi_shared awi = { .timer_need = AW_FOREVER,
                           .foreign_at = AW_FOREVER,
                           .armed_at = AW_FOREVER,
+                          .call_need = AW_FOREVER,
                           .wakeup_fd = -1,
                           .signal_fd = -1 };
 
@@ -48,6 +49,40 @@ void awi_raise(uint32_t flags)
         awi_wakeup_ring(fd);
 }
 
+/* Shields only add up inside a guard, so the guards that mind none of those that stand are the innermost. */
+uint64_t awi_nagging_guards(void)
+{
+    uint64_t guards = awi_expired_guards() & ~AWI_LOAD(awi.told);
+    while (guards != 0) {
+        unsigned outermost = (unsigned)__builtin_ctzll(guards);
+        if (awi.guards[outermost].shields == AWI_LOAD(awi.shields))
+            break;
+        guards &= guards - 1;
+    }
+    return guards;
+}
+
+bool awi_call_is_due(uint64_t now_ns)
+{
+    if (AWI_LOAD(awi.call.frame) == NULL)
+        return false;
+    uint32_t flags = awi_flags();
+    bool dispatch_is_due = (flags & AWI_DISPATCHING) == 0 && (flags & (AWI_TIMER | AWI_POST)) != 0;
+    return dispatch_is_due || AWI_LOAD(awi.call_need) <= now_ns || awi_expired_guards() != 0;
+}
+
+/* A guarded call is a need, and is nagged for while it does not come back. */
+static uint64_t call_need(uint64_t now_ns)
+{
+    if (AWI_LOAD(awi.call.frame) == NULL)
+        return AW_FOREVER;
+    if (!awi_call_is_due(now_ns))
+        return AWI_LOAD(awi.call_need);
+    if (AWI_LOAD(awi.call_due_ns) == 0)
+        AWI_STORE(awi.call_due_ns, now_ns);
+    return awi_nag(now_ns, AWI_LOAD(awi.call_due_ns));
+}
+
 uint64_t awi_flag_due(uint64_t now_ns)
 {
     uint64_t need = AWI_LOAD(awi.foreign_at);
@@ -65,5 +100,6 @@ uint64_t awi_flag_due(uint64_t now_ns)
         uint64_t guard = awi.expire(now_ns);
         need = guard < need ? guard : need;
     }
-    return need;
+    uint64_t call = call_need(now_ns);
+    return call < need ? call : need;
 }

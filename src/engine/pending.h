@@ -54,12 +54,22 @@ enum {
 
 #define AWI_GUARD_DEPTH 64u
 
-/* One guard that is entered. Written before `depth` covers it; from then on only `noticed_ns` changes. */
+/*
+ * One guard that is entered. Written before `depth` covers it; from then on only `noticed_ns` and
+ * `lateness_ns` change.
+ */
 struct awi_guard_entry {
-    uint64_t deadline_ns;
+    uint64_t deadline_ns;  /* AW_FOREVER for a guard on processor time */
     uint64_t effective_ns; /* the least deadline of this one and all around it */
-    uint64_t noticed_ns;   /* when its expiry was noticed; valid once its bit in `expired` is set */
+    uint64_t noticed_ns;   /* when its expiry was noticed, and how late that was: */
+    uint64_t lateness_ns;  /* valid once its bit in `expired` is set */
     struct aw_guard *guard;
+    uint32_t shields; /* that stood at its entry: it does not mind them */
+    uint32_t how;     /* its flags */
+
+    uint64_t burn_ns;  /* AW_GUARD_CPU, AW_GUARD_USER: the deadline on that clock */
+    const void *frame; /* AW_GUARD_ESCAPE: where its jump lands, */
+    const void *code;  /* and an address in the text that it may leave */
 };
 
 struct awi_shared {
@@ -67,7 +77,9 @@ struct awi_shared {
     uint32_t state;      /* AWI_CLOSED, AWI_STARTING, AWI_RUNNING */
     uint32_t depth;      /* guards entered */
     uint32_t base;       /* of these, entered outside the running callback, which they do not bound */
-    uint32_t shields;    /* not zero: plain system calls are not interrupted */
+    uint32_t shields;    /* aw_shield: no escape to the guards entered before, and no interruption for them */
+    uint64_t burning;    /* bit i: guard i is on processor time; */
+    uint64_t limited;    /* ... has a hard limit: stored before `depth` covers it */
     uint32_t waiting;    /* the owner is inside ppoll, or next to it, with all signals blocked around it */
     uint64_t timer_need; /* the earliest timer's tick; AW_FOREVER: none, or a dispatch runs and will say */
     uint64_t slack_ns;
@@ -76,13 +88,17 @@ struct awi_shared {
     pid_t owner_tid;
     pid_t pid;
     struct awi_frame_record dispatcher; /* the dispatch that runs: a mark in its frame */
+    struct awi_frame_record call;       /* the guarded system call that is under way, likewise */
+    uint64_t call_need;                 /* its time-out; AW_FOREVER: none */
+    uint32_t call_is_plain;             /* it goes through libc: what interrupts plain calls interrupts it */
     int wakeup_fd;                      /* aw_wakeup_fd, or -1 */
     int signal_fd;                      /* aw_set_wakeup_fd, or -1 */
 
     /* Both store. */
-    uint64_t armed_at; /* the time for which the alarm is programmed; AW_FOREVER: it is not */
-    uint64_t expired;  /* bit i: guard i has expired */
-    uint64_t told;     /* bit i: and the program knows, so it is nagged no more */
+    uint64_t armed_at;    /* the time for which the alarm is programmed; AW_FOREVER: it is not */
+    uint64_t expired;     /* bit i: guard i has expired */
+    uint64_t told;        /* bit i: and the program knows, so it is nagged no more */
+    uint64_t call_due_ns; /* since when the guarded call is to be interrupted; 0: it is not */
 
     /* The handler stores. */
     uint64_t runs;        /* of the handler on the owner thread */
@@ -95,7 +111,10 @@ struct awi_shared {
 
     /* How guards hook into the handler; NULL until the first guard is entered. Signal context. */
     uint64_t (*expire)(uint64_t now_ns); /* marks the guards that are due; returns the next need */
-    void (*deliver)(void *context);      /* interrupts the plain system call that it stands at */
+    void (*cancel)(void *context);       /* moves a guarded call that has not begun to its cancel exit */
+    void (*deliver)(void *context, const void *trampoline); /* interrupts the plain system call, or escapes */
+    void (*escape)(const void *here);                       /* the same at a safe point, in program context */
+    void (*unlimit)(void); /* NULL, or: guards with a hard limit were dropped; program context */
 
     struct awi_guard_entry guards[AWI_GUARD_DEPTH];
 
@@ -166,5 +185,22 @@ static inline uint64_t awi_expired_guards(void)
 {
     return AWI_LOAD(awi.expired) & awi_visible_guards();
 }
+
+/*
+ * A signal may land just before the program enters a system call, in a handler above one that blocks, or
+ * where no escape is possible: so it comes again. Quickly at first; a program that ignores it for long is
+ * not worth 2 % of its time.
+ */
+static inline uint64_t awi_nag(uint64_t now_ns, uint64_t since_ns)
+{
+    bool quickly = now_ns < since_ns || now_ns - since_ns < AW_MS(100);
+    return now_ns + (quickly ? AW_US(50) : AW_MS(1));
+}
+
+/* The expired guards that are to be nagged for: the program was not told, and holds no shield against it. */
+uint64_t awi_nagging_guards(void);
+
+/* A guarded call is under way, and there is a reason to interrupt it. */
+bool awi_call_is_due(uint64_t now_ns);
 
 #endif

@@ -15,9 +15,12 @@
  *
  * Either the owner sees the flag, or the poster sees `sleeping` and rings; a doorbell that rings before
  * ppoll stays pending and ends it at once. A poster that is a handler on the owner's own thread needs no
- * doorbell: inside ppoll its very signal ends the sleep.
+ * doorbell: inside ppoll its very signal ends the sleep. Not so a guarded system call, which would be
+ * restarted: there it rings, too. (Such a call sets `sleeping`, and has the stub look whether a handler ran;
+ * the doorbell is one.)
  */
 #include "post.h"
+#include "../busy.h"
 
 #include <errno.h>
 
@@ -46,7 +49,8 @@ void awi_post_reset(void)
 void awi_wake_owner(void)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&awi.sleeping, __ATOMIC_SEQ_CST) != 0 && !awi_owner &&
+    bool is_elsewhere = !awi_owner || AWI_LOAD(awi.call.frame) != NULL;
+    if (is_elsewhere && __atomic_load_n(&awi.sleeping, __ATOMIC_SEQ_CST) != 0 &&
         __atomic_exchange_n(&awi.sleeping, 0, __ATOMIC_SEQ_CST) != 0)
         awi_doorbell_ring(awi_disposition_signo(), AWI_BELL_POST);
 }
@@ -92,6 +96,7 @@ static int post(aw_post_fn *fn, void *arg)
 
 int aw_post(aw_post_fn *fn, void *arg)
 {
+    AWI_BUSY;
     if (!awi_post_begin())
         return -ENODEV;
     int result = fn != NULL ? post(fn, arg) : -EINVAL;

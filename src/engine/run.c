@@ -2,6 +2,7 @@
 /* run.c: a main loop for programs that have none: waits until told to quit, or until nothing is armed. */
 #include <errno.h>
 
+#include "../busy.h"
 #include "dispatch.h"
 #include "engine.h"
 #include "pending.h"
@@ -31,21 +32,26 @@ AWI_OUTLINE int aw_run(void)
         return denied;
     if (awi_in_callback(AWI_HERE) || awi_frame_is_open(&awi_engine.runner, AWI_HERE))
         return -EDEADLK;
+    const void *outer = awi_busy_begin();
     uint64_t epoch = awi_engine.epoch;
     awi_frame_open(&frame, &awi_engine.runner);
     awi_clear(AWI_QUIT);
     __atomic_store_n(&awi.running, 1, __ATOMIC_SEQ_CST);
     int result = run_until_quit(AWI_HERE);
-    if (awi_engine.epoch != epoch)
+    if (awi_engine.epoch != epoch) {
+        awi_busy_end(outer);
         return -ENODEV;
+    }
     __atomic_store_n(&awi.running, 0, __ATOMIC_SEQ_CST);
     awi_clear(AWI_QUIT);
     awi_frame_close(&frame, &awi_engine.runner);
-    return result;
+    awi_busy_end(outer);
+    return awi_escape_if_due(result, AWI_HERE);
 }
 
 int aw_quit(int result)
 {
+    AWI_BUSY;
     if (!awi_post_begin())
         return -ENODEV;
     bool runs = __atomic_load_n(&awi.running, __ATOMIC_SEQ_CST) != 0;

@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "../busy.h"
 #include "clock.h"
 #include "cover.h"
 #include "dispatch.h"
@@ -116,11 +117,21 @@ int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callb
 AWI_OUTLINE int aw_wait(uint64_t timeout_ns)
 {
     int denied = awi_check();
-    return denied < 0 ? denied : awi_wait(NULL, 0, timeout_ns, true, AWI_HERE);
+    if (denied < 0)
+        return denied;
+    const void *outer = awi_busy_begin();
+    int result = awi_wait(NULL, 0, timeout_ns, true, AWI_HERE);
+    awi_busy_end(outer);
+    return awi_escape_if_due(result, AWI_HERE);
 }
 
 AWI_OUTLINE int aw_poll(struct pollfd *fds, unsigned long n, uint64_t timeout_ns)
 {
     int denied = awi_check();
-    return denied < 0 ? denied : awi_wait(fds, n, timeout_ns, false, AWI_HERE);
+    if (denied < 0)
+        return denied;
+    const void *outer = awi_busy_begin();
+    int result = awi_wait(fds, n, timeout_ns, false, AWI_HERE);
+    awi_busy_end(outer);
+    return awi_escape_if_due(result, AWI_HERE);
 }

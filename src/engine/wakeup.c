@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "../busy.h"
 #include "cover.h"
 #include "dispatch.h"
 #include "engine.h"
@@ -27,6 +28,7 @@ void awi_wakeup_close(void)
 
 int aw_wakeup_fd(void)
 {
+    AWI_BUSY;
     int denied = awi_check();
     if (denied < 0)
         return denied;
@@ -85,6 +87,7 @@ int aw_next(uint64_t *deadline_ns)
 
 AWI_OUTLINE int aw_quiet(void)
 {
+    AWI_BUSY;
     int denied = awi_check();
     if (denied < 0)
         return denied;

@@ -6,30 +6,17 @@
  */
 #include "expiry.h"
 
+#include "escape.h"
+
 #include "../engine/clock.h"
 #include "../engine/disposition.h"
 #include "../engine/engine.h"
 #include "../engine/pending.h"
 
-/*
- * The signal may land just before the program enters a system call, or in a handler above one that blocks:
- * so it comes again, until the program was told. Quickly at first; a program that ignores it for long is
- * not worth 2 % of its time.
- */
-#define NAG_NS AW_US(50)
-#define NAG_QUICKLY_FOR_NS AW_MS(100)
-#define NAG_SLOWLY_NS AW_MS(1)
-
-static uint64_t untold(void)
-{
-    return awi_expired_guards() & ~AWI_LOAD(awi.told);
-}
-
 static uint64_t next_nag(uint64_t guards, uint64_t now_ns)
 {
     unsigned last = 63u - (unsigned)__builtin_clzll(guards);
-    uint64_t since = AWI_LOAD(awi.guards[last].noticed_ns);
-    return awi_sum(now_ns, now_ns - since < NAG_QUICKLY_FOR_NS || now_ns < since ? NAG_NS : NAG_SLOWLY_NS);
+    return awi_nag(now_ns, AWI_LOAD(awi.guards[last].noticed_ns));
 }
 
 uint64_t awi_guard_expire(uint64_t now_ns)
@@ -45,6 +32,7 @@ uint64_t awi_guard_expire(uint64_t now_ns)
             continue;
         if (deadline <= now_ns) {
             AWI_STORE(awi.guards[i].noticed_ns, now_ns);
+            AWI_STORE(awi.guards[i].lateness_ns, now_ns - deadline);
             due |= UINT64_C(1) << i;
         } else if (deadline < next) {
             next = deadline;
@@ -55,7 +43,7 @@ uint64_t awi_guard_expire(uint64_t now_ns)
         awi_count(&awi.guards_expired, (unsigned)__builtin_popcountll(due & ~before));
         awi_raise(AWI_GUARD);
     }
-    uint64_t nagged = untold();
+    uint64_t nagged = awi_nagging_guards();
     if (nagged != 0) {
         uint64_t nag = next_nag(nagged, now_ns);
         next = nag < next ? nag : next;
@@ -63,9 +51,13 @@ uint64_t awi_guard_expire(uint64_t now_ns)
     return next;
 }
 
-void awi_guard_deliver(void *context)
+void awi_guard_deliver(void *context, const void *trampoline)
 {
-    if (untold() == 0 || AWI_LOAD(awi.shields) != 0)
+    uint64_t nagged = awi_nagging_guards();
+    bool is_call = AWI_LOAD(awi.call_is_plain) != 0 && awi_call_is_due(awi_clock_now());
+    if (nagged != 0)
+        awi_escape_from_handler(context, trampoline, nagged);
+    if (nagged == 0 && !is_call)
         return;
     if (awi_interrupt_can_step && awi_engine.interrupt == AW_INTERRUPT_STEP)
         awi_interrupt_step(context);

@@ -18,39 +18,19 @@
 #include <alarmwheel/guard.h>
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "../busy.h"
 #include "../engine/clock.h"
 #include "../engine/cover.h"
 #include "../engine/engine.h"
 #include "../engine/guards.h"
+#include "escape.h"
 #include "expiry.h"
-
-/*
- * awi_state: values that memory does not hold by chance; ENTERED has the index on the array in its low
- * bits. The fields that tell who fired are written, and read, in EXPIRED only, and the error in FAILED, so
- * that entering has one thing to write.
- */
-#define ENTERED UINT32_C(0x67e47e00)
-#define LEFT UINT32_C(0x67e41ef7)
-#define EXPIRED UINT32_C(0x67e4e291)
-#define FAILED UINT32_C(0x67e4fa11)
-
-static uint32_t index_of(const struct aw_guard *guard)
-{
-    return guard->awi_state % AWI_GUARD_DEPTH;
-}
-
-/* By its own memory. It may have been dropped from the array since. */
-static bool was_entered(const struct aw_guard *guard)
-{
-    return guard->awi_state - index_of(guard) == ENTERED;
-}
-
-static bool is_entered(const struct aw_guard *guard)
-{
-    uint32_t index = index_of(guard);
-    return was_entered(guard) && index < AWI_LOAD(awi.depth) && awi.guards[index].guard == guard;
-}
+#include "frames.h"
+#include "state.h"
 
 /* The index of a guard on the array, or `depth`. */
 static uint32_t find(const struct aw_guard *guard, uint32_t depth)
@@ -68,28 +48,33 @@ static uint64_t enclosing(uint32_t index)
     return index >= AWI_LOAD(awi.base) ? up_to & awi_visible_guards() : up_to;
 }
 
-static inline void push(struct aw_guard *guard, uint32_t depth, uint64_t deadline_ns)
+static inline void push(struct aw_guard *guard, uint32_t depth, uint64_t deadline_ns, unsigned how)
 {
     struct awi_guard_entry *entry = &awi.guards[depth];
     uint64_t around = depth != 0 ? awi.guards[depth - 1].effective_ns : AW_FOREVER;
 
-    guard->awi_state = ENTERED + depth;
+    guard->awi_state = AWI_ENTERED + depth;
+    guard->awi_slots = 0;
     entry->deadline_ns = deadline_ns;
     entry->effective_ns = deadline_ns < around ? deadline_ns : around;
     entry->guard = guard;
+    entry->shields = AWI_LOAD(awi.shields);
+    entry->how = how;
     awi_order();
     AWI_STORE(awi.depth, depth + 1);
     awi_order();
 }
 
-/* Not on the owner's thread, or it has not entered a guard since aw_init. */
-AWI_OUTLINE static int check_owner(void)
+/* Not on the owner's thread, or the first guard or guarded call since aw_init. */
+AWI_OUTLINE int awi_guard_ready(void)
 {
     int denied = awi_check();
     if (denied < 0)
         return denied;
     awi.expire = awi_guard_expire;
+    awi.cancel = awi_guard_cancel;
     awi.deliver = awi_guard_deliver;
+    awi.escape = awi_escape_at_safepoint;
     awi_order();
     awi_owner = AWI_OWNER_GUARDS;
     return 0;
@@ -99,17 +84,14 @@ AWI_OUTLINE static int check_owner(void)
  * There are guards around this one. One at the very same address was in a frame that was left by longjmp,
  * and that is now there again: it goes, with those inside it.
  */
-AWI_OUTLINE static int push_nested(struct aw_guard *guard, uint64_t deadline_ns)
+AWI_OUTLINE static int make_room(const struct aw_guard *guard)
 {
     awi_guards_prune(AWI_HERE);
     uint32_t depth = AWI_LOAD(awi.depth);
     uint32_t index = find(guard, depth);
     if (index < depth)
         awi_guards_drop(index);
-    else if (depth == AWI_GUARD_DEPTH)
-        return -EAGAIN;
-    push(guard, index, deadline_ns);
-    return 0;
+    return index < AWI_GUARD_DEPTH ? (int)index : -EAGAIN;
 }
 
 /* The guard that was pushed last is the earliest need. */
@@ -125,21 +107,22 @@ AWI_OUTLINE static int cover_top(void)
 static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags)
 {
     if (AWI_UNLIKELY(awi_owner != AWI_OWNER_GUARDS)) {
-        int denied = check_owner();
+        int denied = awi_guard_ready();
         if (denied < 0)
             return denied;
     }
     if (AWI_UNLIKELY((flags & ~AW_GUARD_COARSE) != 0))
-        return -EINVAL;
+        return awi_guard_enter(guard, timeout_ns, flags, NULL, NULL);
     uint64_t now = flags == AW_GUARD_COARSE ? awi_clock_coarse() : awi_clock_now();
     uint64_t deadline = awi_sum(now, timeout_ns);
     awi_recover_if_lost(now);
     if (AWI_LIKELY(AWI_LOAD(awi.depth) == 0)) {
-        push(guard, 0, deadline);
+        push(guard, 0, deadline, flags);
     } else {
-        int error = push_nested(guard, deadline);
-        if (AWI_UNLIKELY(error < 0))
-            return error;
+        int index = make_room(guard);
+        if (AWI_UNLIKELY(index < 0))
+            return index;
+        push(guard, (uint32_t)index, deadline, flags);
     }
     if (AWI_UNLIKELY(deadline < AWI_LOAD(awi.armed_at)))
         return cover_top();
@@ -151,10 +134,75 @@ static int not_entered(struct aw_guard *guard, int error)
 {
     uint32_t depth = AWI_LOAD(awi.depth);
     if (!awi_owner || find(guard, depth) == depth) {
-        guard->awi_state = FAILED;
+        guard->awi_state = AWI_FAILED;
         guard->awi_error = error;
     }
     return error;
+}
+
+static bool is_possible(unsigned flags, const void *frame)
+{
+    const unsigned known = AW_GUARD_COARSE | AW_GUARD_ESCAPE | AW_GUARD_NOMASK;
+    bool escapes = (flags & AW_GUARD_ESCAPE) != 0;
+    return (flags & ~known) == 0 && escapes == (frame != NULL) && (escapes || (flags & AW_GUARD_NOMASK) == 0);
+}
+
+/* The mask that a landing restores: the kernel's own, whole. */
+static void save_mask(struct aw_guard *guard)
+{
+    int saved_errno = errno;
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, guard->awi_mask, _NSIG / 8);
+    errno = saved_errno;
+}
+
+/*
+ * `frame` belongs to the function that has called us: a mark of this library's that lies below it was left
+ * by longjmp.
+ */
+static int enter_at(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, const void *frame,
+                    const void *code)
+{
+    uint64_t now = (flags & AW_GUARD_COARSE) != 0 ? awi_clock_coarse() : awi_clock_now();
+    uint64_t deadline = awi_sum(now, timeout_ns);
+    awi_recover_if_lost(now);
+    if ((flags & (AW_GUARD_ESCAPE | AW_GUARD_NOMASK)) == AW_GUARD_ESCAPE)
+        save_mask(guard);
+    int index = make_room(guard);
+    if (index < 0)
+        return index;
+    awi.guards[index].frame = frame;
+    awi.guards[index].code = code;
+    push(guard, (uint32_t)index, deadline, flags);
+    ++awi.avoided;
+    if (deadline >= AWI_LOAD(awi.armed_at))
+        return 0;
+    --awi.avoided;
+    return cover_top();
+}
+
+static int enter_any(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, const void *frame,
+                     const void *code)
+{
+    int denied = awi_guard_ready();
+    if (denied < 0)
+        return denied;
+    if (!is_possible(flags, frame))
+        return -EINVAL;
+    static bool is_warm;
+    if (!is_warm && frame != NULL)
+        awi_frames_warm();
+    is_warm = is_warm || frame != NULL;
+    const void *outer = awi_busy_begin();
+    int result = enter_at(guard, timeout_ns, flags, frame, code);
+    awi_busy_end((uintptr_t)outer < (uintptr_t)frame ? NULL : outer);
+    return result;
+}
+
+AWI_OUTLINE int awi_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
+                                const void *frame, const void *code)
+{
+    int result = enter_any(guard, timeout_ns, flags, frame, code);
+    return result == 0 ? 0 : not_entered(guard, result);
 }
 
 /* After `depth` no longer covers it: who expired, and how late that was noticed; then clears its marks. */
@@ -165,10 +213,9 @@ AWI_OUTLINE static int verdict(struct aw_guard *guard, uint32_t index, uint64_t 
     if (visible != 0) {
         const struct awi_guard_entry *entry = &awi.guards[index];
         bool is_own = (visible >> index & 1) != 0;
-        guard->awi_state = EXPIRED;
+        guard->awi_state = AWI_EXPIRED;
         guard->awi_fired = awi.guards[__builtin_ctzll(visible)].guard;
-        guard->awi_lateness_ns =
-            is_own && entry->noticed_ns > entry->deadline_ns ? entry->noticed_ns - entry->deadline_ns : 0;
+        guard->awi_lateness_ns = is_own ? entry->lateness_ns : 0;
         result = is_own ? -ETIMEDOUT : -ECANCELED;
     }
     awi_guards_drop(index);
@@ -182,13 +229,13 @@ AWI_OUTLINE static int leave_slow(struct aw_guard *guard)
     if (!awi_owner) {
         /* Without an engine only a forked child has such a guard, from its parent. */
         int denied = awi_denied();
-        return denied == -ENODEV && was_entered(guard) ? 0 : denied;
+        return denied == -ENODEV && awi_guard_was_entered(guard) ? 0 : denied;
     }
-    if (!was_entered(guard))
+    if (!awi_guard_was_entered(guard))
         return -ENOENT;
-    uint32_t index = index_of(guard);
-    bool is_dropped = !is_entered(guard);
-    guard->awi_state = LEFT;
+    uint32_t index = awi_guard_index(guard);
+    bool is_dropped = !awi_guard_is_entered(guard);
+    guard->awi_state = AWI_LEFT;
     if (is_dropped)
         return 0; /* by rewind, or it is of an engine before */
     AWI_STORE(awi.depth, index);
@@ -208,7 +255,7 @@ static inline int leave(struct aw_guard *guard)
     if (AWI_UNLIKELY(!awi_owner || awi.guards[0].guard != guard || AWI_LOAD(awi.depth) != 1 ||
                      AWI_LOAD(awi.base) != 0))
         return leave_slow(guard);
-    guard->awi_state = LEFT;
+    guard->awi_state = AWI_LEFT;
     AWI_STORE(awi.depth, 0);
     awi_order();
     uint64_t expired = AWI_LOAD(awi.expired);
@@ -228,11 +275,29 @@ int aw_guard_leave(struct aw_guard *guard)
     return leave(guard);
 }
 
+/* The jump lands here, out of fn's text. Nothing but `guard`, which does not change, is used afterwards. */
+AWI_OUTLINE static int call_escaping(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
+                                     int (*fn)(void *arg), void *arg)
+{
+    if (sigsetjmp(guard->awi_env, 0) == 0) {
+        int result = awi_guard_enter(guard, timeout_ns, flags, AWI_HERE, (const void *)fn);
+        if (result < 0)
+            return result;
+        int returned = fn(arg);
+        result = leave(guard);
+        return result < 0 ? result : returned;
+    }
+    awi_escape_landed(guard);
+    return guard->awi_fired == guard ? -ETIMEDOUT : -ECANCELED;
+}
+
 int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, int (*fn)(void *arg),
                   void *arg)
 {
     if (guard == NULL || fn == NULL)
         return -EINVAL;
+    if ((flags & AW_GUARD_ESCAPE) != 0)
+        return call_escaping(guard, timeout_ns, flags, fn, arg);
     int result = aw_guard_enter(guard, timeout_ns, flags);
     if (result < 0)
         return result;
@@ -244,9 +309,9 @@ int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, i
 /* The outermost expired guard among this one and those around it. */
 static const struct aw_guard *fired(const struct aw_guard *guard)
 {
-    if (!awi_owner || !is_entered(guard))
-        return guard->awi_state == EXPIRED ? guard->awi_fired : NULL;
-    uint64_t visible = AWI_LOAD(awi.expired) & enclosing(index_of(guard));
+    if (!awi_owner || !awi_guard_is_entered(guard))
+        return guard->awi_state == AWI_EXPIRED ? guard->awi_fired : NULL;
+    uint64_t visible = AWI_LOAD(awi.expired) & enclosing(awi_guard_index(guard));
     return visible != 0 ? awi.guards[__builtin_ctzll(visible)].guard : NULL;
 }
 
@@ -254,7 +319,7 @@ bool aw_guard_expired(const struct aw_guard *guard)
 {
     if (guard == NULL || fired(guard) == NULL)
         return false;
-    if (awi_owner && is_entered(guard))
+    if (awi_owner && awi_guard_is_entered(guard))
         awi_guards_told();
     return true;
 }
@@ -268,20 +333,23 @@ uint64_t aw_guard_lateness_ns(const struct aw_guard *guard)
 {
     if (guard == NULL)
         return 0;
-    if (!awi_owner || !is_entered(guard))
-        return guard->awi_state == EXPIRED ? guard->awi_lateness_ns : 0;
-    const struct awi_guard_entry *entry = &awi.guards[index_of(guard)];
-    uint64_t noticed = AWI_LOAD(entry->noticed_ns);
-    bool expired = (AWI_LOAD(awi.expired) >> index_of(guard) & 1) != 0;
-    return expired && noticed > entry->deadline_ns ? noticed - entry->deadline_ns : 0;
+    if (!awi_owner || !awi_guard_is_entered(guard))
+        return guard->awi_state == AWI_EXPIRED ? guard->awi_lateness_ns : 0;
+    const struct awi_guard_entry *entry = &awi.guards[awi_guard_index(guard)];
+    bool expired = (AWI_LOAD(awi.expired) >> awi_guard_index(guard) & 1) != 0;
+    return expired ? AWI_LOAD(entry->lateness_ns) : 0;
 }
 
 int aw_guard_error(const struct aw_guard *guard)
 {
     if (guard == NULL)
         return -EINVAL;
-    return guard->awi_state == FAILED ? guard->awi_error : 0;
+    return guard->awi_state == AWI_FAILED ? guard->awi_error : 0;
 }
+
+/* A mark: the guards entered in its low bits, the shields above. */
+#define MARK_SHIELDS 8
+#define SHIELDS_MAX 0x7fffffu
 
 AWI_OUTLINE int aw_guard_mark(void)
 {
@@ -289,7 +357,7 @@ AWI_OUTLINE int aw_guard_mark(void)
     if (denied < 0)
         return denied;
     awi_guards_prune(AWI_HERE);
-    return (int)AWI_LOAD(awi.depth);
+    return (int)((AWI_LOAD(awi.shields) & SHIELDS_MAX) << MARK_SHIELDS | AWI_LOAD(awi.depth));
 }
 
 AWI_OUTLINE int aw_guard_rewind(int mark)
@@ -299,8 +367,11 @@ AWI_OUTLINE int aw_guard_rewind(int mark)
         return denied;
     /* Guards that were pruned meanwhile lay beyond the mark, too. */
     uint32_t depth = AWI_LOAD(awi.depth);
-    if (mark < 0 || (uint32_t)mark > depth || (uint32_t)mark < AWI_LOAD(awi.base))
+    uint32_t kept = (uint32_t)mark % (1u << MARK_SHIELDS);
+    uint32_t shields = (uint32_t)mark >> MARK_SHIELDS;
+    if (mark < 0 || kept > depth || kept < AWI_LOAD(awi.base) || shields > AWI_LOAD(awi.shields))
         return -EINVAL;
-    awi_guards_drop((uint32_t)mark);
-    return (int)(depth - (uint32_t)mark);
+    awi_guards_drop(kept);
+    AWI_STORE(awi.shields, shields);
+    return (int)(depth - kept);
 }

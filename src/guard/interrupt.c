@@ -21,7 +21,8 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <termios.h>
-#include <ucontext.h>
+
+#include "../engine/context.h"
 
 /*
  * Calls that may block and that the kernel would restart. Others are left alone: they do not block, or
@@ -74,57 +75,81 @@ static bool is_interruptible(long number, unsigned long request)
     return blocks_by_request(number, request);
 }
 
+/*
+ * What each machine says: the length of the system-call instruction at `pc`, 0 if there is none; the
+ * registers of the call's number, its second argument and its result.
+ */
 #if defined(__x86_64__) && !defined(__ILP32__)
 
-const bool awi_interrupt_can_step = true;
-
-bool awi_interrupt_step(void *context)
+/* `syscall` is 0f 05. The second byte may be on a page that is not there, unless the first is 0f. */
+static unsigned call_at(uintptr_t pc)
 {
-    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
-    const unsigned char *pc = (const unsigned char *)registers[REG_RIP];
-    /*
-     * `syscall` is 0f 05. One byte at a time: the second may be on a page that is not there, unless the
-     * first is 0f.
-     */
-    if (pc[0] != 0x0f || pc[1] != 0x05 ||
-        !is_interruptible((long)registers[REG_RAX], (unsigned long)registers[REG_RSI]))
-        return false;
-    registers[REG_RIP] += 2;
-    registers[REG_RAX] = -EINTR;
-    return true;
+    const unsigned char *code = (const unsigned char *)pc;
+    return code[0] == 0x0f && code[1] == 0x05 ? 2 : 0;
 }
+#define LONGEST_CALL 2u
+#define NUMBER(context) ((context)->uc_mcontext.gregs[REG_RAX])
+#define REQUEST(context) ((context)->uc_mcontext.gregs[REG_RSI])
+#define RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
 
 #elif defined(__aarch64__)
 
-const bool awi_interrupt_can_step = true;
-
-bool awi_interrupt_step(void *context)
+static unsigned call_at(uintptr_t pc)
 {
-    mcontext_t *machine = &((ucontext_t *)context)->uc_mcontext;
-    const uint32_t *pc = (const uint32_t *)machine->pc;
-    if (*pc != UINT32_C(0xd4000001) /* svc #0 */ ||
-        !is_interruptible((long)machine->regs[8], machine->regs[1]))
-        return false;
-    machine->pc += 4;
-    machine->regs[0] = (unsigned long long)-EINTR;
-    return true;
+    return *(const uint32_t *)pc == UINT32_C(0xd4000001) /* svc #0 */ ? 4 : 0;
 }
+#define LONGEST_CALL 4u
+#define NUMBER(context) ((context)->uc_mcontext.regs[8])
+#define REQUEST(context) ((context)->uc_mcontext.regs[1])
+#define RESULT(context) ((context)->uc_mcontext.regs[0])
 
 #elif defined(__riscv) && __riscv_xlen == 64
 
+/* `ecall` is 00000073; with compressed instructions it may lie across two pages. */
+static unsigned call_at(uintptr_t pc)
+{
+    const uint16_t *code = (const uint16_t *)pc;
+    return code[0] == 0x0073 && code[1] == 0 ? 4 : 0;
+}
+#define LONGEST_CALL 4u
+#define NUMBER(context) ((context)->uc_mcontext.__gregs[REG_A0 + 7])
+#define REQUEST(context) ((context)->uc_mcontext.__gregs[REG_A0 + 1])
+#define RESULT(context) ((context)->uc_mcontext.__gregs[REG_A0])
+
+#endif
+
+#ifdef NUMBER
+
 const bool awi_interrupt_can_step = true;
+
+/* The length of the instruction, if the context stands at a call that may be interrupted. */
+static unsigned interruptible_at(const ucontext_t *context)
+{
+    unsigned length = call_at((uintptr_t)AWI_CONTEXT_PC(context));
+    return length != 0 && is_interruptible((long)NUMBER(context), (unsigned long)REQUEST(context)) ? length
+                                                                                                   : 0;
+}
 
 bool awi_interrupt_step(void *context)
 {
-    unsigned long *registers = ((ucontext_t *)context)->uc_mcontext.__gregs;
-    const uint16_t *pc = (const uint16_t *)registers[REG_PC];
-    /* `ecall` is 00000073; with compressed instructions it may lie across two pages. */
-    if (pc[0] != 0x0073 || pc[1] != 0 ||
-        !is_interruptible((long)registers[REG_A0 + 7], registers[REG_A0 + 1]))
+    ucontext_t *interrupted = context;
+    unsigned length = interruptible_at(interrupted);
+    if (length == 0)
         return false;
-    registers[REG_PC] += 4;
-    registers[REG_A0] = (unsigned long)-EINTR;
+    AWI_CONTEXT_PC(interrupted) += length;
+    RESULT(interrupted) = (__typeof__(RESULT(interrupted)))-EINTR;
     return true;
+}
+
+/* Behind the instruction it may have come by another way; then the bytes before it are nobody's business. */
+bool awi_interrupt_is_at_call(const void *context)
+{
+    const ucontext_t *interrupted = context;
+    uintptr_t pc = (uintptr_t)AWI_CONTEXT_PC(interrupted);
+    if (interruptible_at(interrupted) != 0)
+        return true;
+    return (long)RESULT(interrupted) == -EINTR && pc % 4096 >= LONGEST_CALL &&
+           call_at(pc - LONGEST_CALL) == LONGEST_CALL;
 }
 
 #else
@@ -135,6 +160,12 @@ bool awi_interrupt_step(void *context)
 {
     (void)context;
     return is_interruptible(-1, 0);
+}
+
+bool awi_interrupt_is_at_call(const void *context)
+{
+    (void)context;
+    return false;
 }
 
 #endif

@@ -8,32 +8,75 @@
 
 #include <errno.h>
 
+#include "../engine/frame.h"
+#include "escape.h"
+#include "expiry.h"
+#include "state.h"
+
+/* The round that follows SET has to be begun by awi_guard_scope_next, as every other. */
 enum {
     START,
     BODY = AWI_GUARD_BODY,
+    SET = AWI_GUARD_SET,
     EXPIRED,
+    BODY_NEXT,
+    EXPIRED_NEXT,
     DONE
 };
 
-static int begin(struct awi_guard_scope *scope)
+static void entered(struct awi_guard_scope *scope, int result)
 {
-    int result = aw_guard_enter(scope->guard, scope->timeout_ns, scope->flags);
-    scope->phase = result == 0 ? BODY : EXPIRED;
     scope->once = 1;
     if (result == 0) {
         scope->guard->awi_file = scope->file;
         scope->guard->awi_line = scope->line;
+        scope->guard->awi_state |= AWI_PLACED;
     }
-    return 1;
+}
+
+static unsigned begin(struct awi_guard_scope *scope)
+{
+    if ((scope->flags & AW_GUARD_ESCAPE) != 0 && scope->guard != NULL)
+        return SET;
+    int result = aw_guard_enter(scope->guard, scope->timeout_ns, scope->flags);
+    entered(scope, result);
+    return result == 0 ? BODY : EXPIRED;
 }
 
 int awi_guard_scope_next(struct awi_guard_scope *scope)
 {
-    if (scope->phase == START)
-        return begin(scope);
-    bool expired = scope->phase == BODY && aw_guard_leave(scope->guard) == -ETIMEDOUT;
-    scope->phase = expired ? EXPIRED : DONE;
-    return expired;
+    switch (scope->phase) {
+    case START:
+        scope->phase = begin(scope);
+        break;
+    case BODY:
+        scope->phase = aw_guard_leave(scope->guard) == -ETIMEDOUT ? EXPIRED : DONE;
+        break;
+    case BODY_NEXT:
+        scope->phase = BODY;
+        break;
+    case EXPIRED_NEXT:
+        scope->phase = EXPIRED;
+        break;
+    default:
+        scope->phase = DONE;
+    }
+    return scope->phase != DONE;
+}
+
+/* The return address lies in the object that holds the guard: what an escape may leave. */
+AWI_OUTLINE void awi_guard_scope_set(struct awi_guard_scope *scope, const void *frame)
+{
+    int result =
+        awi_guard_enter(scope->guard, scope->timeout_ns, scope->flags, frame, __builtin_return_address(0));
+    entered(scope, result);
+    scope->phase = result == 0 ? BODY_NEXT : EXPIRED_NEXT;
+}
+
+void awi_guard_scope_landed(struct awi_guard_scope *scope)
+{
+    scope->phase = EXPIRED_NEXT;
+    awi_escape_landed(scope->guard);
 }
 
 void awi_guard_scope_end(struct awi_guard_scope *scope)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "../busy.h"
 #include "../engine/clock.h"
 #include "../engine/cover.h"
 #include "../engine/dispatch.h"
@@ -40,6 +41,7 @@ static inline int cover(struct aw_timer timer, uint64_t deadline_ns, const void 
 
 AWI_OUTLINE int aw_timer_arm(struct aw_timer timer, uint64_t delay_ns)
 {
+    AWI_BUSY;
     int result = awi_check();
     if (result < 0)
         return result;
@@ -53,6 +55,7 @@ AWI_OUTLINE int aw_timer_arm(struct aw_timer timer, uint64_t delay_ns)
 
 AWI_OUTLINE int aw_timer_arm_at(struct aw_timer timer, uint64_t deadline_ns)
 {
+    AWI_BUSY;
     int result = awi_check();
     if (result < 0)
         return result;
@@ -65,6 +68,7 @@ AWI_OUTLINE int aw_timer_arm_at(struct aw_timer timer, uint64_t deadline_ns)
 AWI_OUTLINE int aw_timer_arm_every(struct aw_timer timer, uint64_t first_ns, uint64_t period_ns,
                                    enum aw_missed missed)
 {
+    AWI_BUSY;
     int result = awi_check();
     if (result < 0)
         return result;
@@ -80,6 +84,7 @@ AWI_OUTLINE int aw_timer_arm_every(struct aw_timer timer, uint64_t first_ns, uin
 
 AWI_OUTLINE int aw_timer_again(struct aw_timer timer)
 {
+    AWI_BUSY;
     int result = awi_check();
     if (result < 0)
         return result;

@@ -3,6 +3,7 @@
  * levels.c: arming, disarming, and the question when the next timer is due. Called by the program through
  * wheel.h, and by timer.h's functions. Runs no callback and allocates nothing.
  */
+#include "../busy.h"
 #include "levels.h"
 
 #include "wheel_run.h"
@@ -106,6 +107,7 @@ void awi_arm_schedule(struct aw_wheel *w, uint32_t index, uint64_t ns)
 
 int aw_wheel_timer_arm_at(struct aw_wheel *wheel, struct aw_timer timer, uint64_t deadline_ns)
 {
+    AWI_BUSY;
     if (wheel == NULL || deadline_ns == AW_FOREVER) {
         return -EINVAL;
     }
@@ -118,6 +120,7 @@ int aw_wheel_timer_arm_at(struct aw_wheel *wheel, struct aw_timer timer, uint64_
 
 int aw_wheel_timer_arm(struct aw_wheel *wheel, struct aw_timer timer, uint64_t now_ns, uint64_t delay_ns)
 {
+    AWI_BUSY;
     uint64_t *interval;
 
     if (wheel == NULL || delay_ns == AW_FOREVER) {
@@ -137,6 +140,7 @@ int aw_wheel_timer_arm(struct aw_wheel *wheel, struct aw_timer timer, uint64_t n
 int aw_wheel_timer_arm_every(struct aw_wheel *wheel, struct aw_timer timer, uint64_t first_ns,
                              uint64_t period_ns, enum aw_missed missed)
 {
+    AWI_BUSY;
     uint32_t index = (uint32_t)timer.id;
 
     if (wheel == NULL || first_ns == AW_FOREVER || period_ns == 0 || period_ns >= AWI_PERIOD_LIMIT ||
@@ -181,6 +185,7 @@ int awi_wheel_again(struct aw_wheel *w, struct aw_timer timer, uint64_t now_ns, 
 
 int aw_wheel_timer_again(struct aw_wheel *wheel, struct aw_timer timer, uint64_t now_ns)
 {
+    AWI_BUSY;
     uint64_t deadline;
 
     return wheel == NULL ? -EINVAL : awi_wheel_again(wheel, timer, now_ns, 0, &deadline);
@@ -188,6 +193,7 @@ int aw_wheel_timer_again(struct aw_wheel *wheel, struct aw_timer timer, uint64_t
 
 int aw_wheel_timer_disarm(struct aw_wheel *wheel, struct aw_timer timer)
 {
+    AWI_BUSY;
     struct awi_record *r;
 
     if (wheel == NULL) {
@@ -214,6 +220,7 @@ int aw_wheel_timer_disarm(struct aw_wheel *wheel, struct aw_timer timer)
 
 int aw_wheel_timer_unref(struct aw_wheel *wheel, struct aw_timer timer)
 {
+    AWI_BUSY;
     struct awi_record *r;
 
     if (wheel == NULL) {

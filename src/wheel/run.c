@@ -4,6 +4,7 @@
  * there, and hands out what is due; the engine calls its steps (wheel_run.h), everybody else
  * aw_wheel_dispatch. No pointer into the arrays lives across a callback: the slab may grow in it.
  */
+#include "../busy.h"
 #include "wheel_run.h"
 
 #include "levels.h"
@@ -248,6 +249,7 @@ uint64_t awi_wheel_round_up(const struct aw_wheel *w, uint64_t ns)
 
 int aw_wheel_dispatch(struct aw_wheel *wheel, uint64_t now_ns, unsigned budget)
 {
+    AWI_BUSY;
     unsigned left = budget == 0 ? UINT_MAX : budget;
     struct awi_due due;
     int count = 0;

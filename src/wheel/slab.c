@@ -4,6 +4,7 @@
  * Called by the program through wheel.h. The only file here that allocates, in aw_wheel_create and in
  * aw_wheel_timer_create, and never with memory of the caller's.
  */
+#include "../busy.h"
 #include "levels.h"
 
 #include <errno.h>
@@ -126,6 +127,7 @@ static void init_wheel(struct aw_wheel *w, const struct aw_wheel_options *option
 
 int aw_wheel_create(struct aw_wheel **wheel, const struct aw_wheel_options *options)
 {
+    AWI_BUSY;
     struct aw_wheel *w;
     uint32_t capacity;
     void *block;
@@ -163,6 +165,7 @@ int aw_wheel_create(struct aw_wheel **wheel, const struct aw_wheel_options *opti
 
 int aw_wheel_destroy(struct aw_wheel *wheel)
 {
+    AWI_BUSY;
     if (wheel == NULL) {
         return 0;
     }
@@ -308,6 +311,7 @@ static uint32_t take(struct aw_wheel *w)
 
 int aw_wheel_timer_create(struct aw_wheel *wheel, struct aw_timer *timer, aw_timer_fn *fn, void *arg)
 {
+    AWI_BUSY;
     struct awi_record *r;
     uint32_t index;
     uint32_t generation;
@@ -344,6 +348,7 @@ static bool is_short_of_records(const struct aw_wheel *w)
 
 int aw_wheel_timer_delete(struct aw_wheel *wheel, struct aw_timer timer)
 {
+    AWI_BUSY;
     struct awi_record *r;
     uint32_t index = (uint32_t)timer.id;
     uint32_t generation;

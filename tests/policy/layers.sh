@@ -10,7 +10,8 @@ shift 2
 for object; do
     # .../src/engine/clock.c.o -> engine/clock
     name=$(printf '%s\n' "$object" | sed -e 's:.*/src/::' -e 's:\.[cS]\.o$::' -e 's:\.o$::')
-    "$nm" -P -g "$object" | awk -v name="$name" '{ print name, $1, $2 }'
+    echo "$name"
+    "$nm" -P -g "$object" 2>&1 | awk -v name="$name" 'NF > 1 && !/no symbols$/ { print name, $1, $2 }'
 done | awk '
     FNR == NR {
         sub(/#.*/, "")
@@ -27,6 +28,7 @@ done | awk '
     }
     {
         objects[$1] = 1
+        if (NF == 1) next # an object that has no symbols on this machine
         if ($3 == "U" || $3 == "w" || $3 == "v") uses[$1 " " $2] = 1
         else home[$2] = $1
     }

@@ -15,7 +15,10 @@ if(NOT result EQUAL 0)
   return()
 endif()
 
-file(GLOB_RECURSE sources "${SOURCES}/src/*.c")
+file(GLOB_RECURSE sources "${SOURCES}/src/*.c" "${SOURCES}/src/*.S")
+if(COMPILER MATCHES "musl")
+  list(APPEND sources "${SOURCES}/tests/support/musl_unwind.c")
+endif()
 execute_process(
   COMMAND "${COMPILER}" -std=c11 -D_GNU_SOURCE -O2 -static "-I${SOURCES}/include" -o "${OUTPUT}"
     ${sources} "${SOURCES}/tests/signal/cross_guard.c"

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * context.h: the registers of interrupted code that the library looks at, by their names on each machine.
+ * AS-Safe.
+ */
+#ifndef AWI_CONTEXT_H
+#define AWI_CONTEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <ucontext.h>
+
+#include "frame.h"
+
+#if defined(__x86_64__) && !defined(__ILP32__)
+#define AWI_CONTEXT_PC(context) ((context)->uc_mcontext.gregs[REG_RIP])
+#define AWI_CONTEXT_SP(context) ((context)->uc_mcontext.gregs[REG_RSP])
+#elif defined(__aarch64__)
+#define AWI_CONTEXT_PC(context) ((context)->uc_mcontext.pc)
+#define AWI_CONTEXT_SP(context) ((context)->uc_mcontext.sp)
+#elif defined(__riscv) && __riscv_xlen == 64
+#define AWI_CONTEXT_PC(context) ((context)->uc_mcontext.__gregs[REG_PC])
+#define AWI_CONTEXT_SP(context) ((context)->uc_mcontext.__gregs[REG_SP])
+#endif
+
+/*
+ * Where the interrupted code's stack ends. The handler's own frame lies far below, and makes frames that
+ * were left look alive.
+ */
+static inline const void *awi_context_stack(const void *context)
+{
+#ifdef AWI_CONTEXT_SP
+    return (const void *)AWI_CONTEXT_SP((const ucontext_t *)context);
+#else
+    (void)context;
+    return AWI_HERE;
+#endif
+}
+
+#endif

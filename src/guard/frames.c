@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frames.c: unwinds the stack by _Unwind_Backtrace, which sees through the signal frame, and looks at each
+ * frame's text. Anything unknown forbids: text without unwind information, an object that was not allowed,
+ * another signal handler.
+ */
+#include "frames.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unwind.h>
+
+#include <alarmwheel/guard.h>
+
+#include "../busy.h"
+#include "../engine/pending.h"
+#include "object.h"
+#include "wrappers.h"
+
+#define ALLOWED_MAX 16u
+
+/* By an address in each, since one may be unloaded, and another be loaded there. */
+static const void *allowed[ALLOWED_MAX];
+static unsigned allowed_count;
+
+enum stage {
+    OURS,       /* frames of this library */
+    TRAMPOLINE, /* the kernel's signal frame */
+    INNERMOST,
+    WRAPPED, /* still inside a system call's wrapper */
+    BEYOND
+};
+
+struct walk {
+    const struct awi_frames *frames;
+    enum stage stage;
+    uintptr_t objects[ALLOWED_MAX + 1];
+    unsigned objects_count;
+    bool last_was_fit; /* the frame before this one, of which only now is known that it is not the last */
+    bool reached;
+    uintptr_t pc;
+};
+
+static bool is_fit(const struct walk *walk, uintptr_t pc)
+{
+    uintptr_t object = awi_object_of(pc);
+    for (unsigned i = 0; object != 0 && i < walk->objects_count; ++i) {
+        if (walk->objects[i] == object)
+            return true;
+    }
+    return false;
+}
+
+/* Which stage the walk is in at this frame; the frames of ours lie below `here`, or before the trampoline. */
+static void advance(struct walk *walk, uintptr_t pc, uintptr_t stack)
+{
+    const struct awi_frames *frames = walk->frames;
+    if (walk->stage == TRAMPOLINE)
+        walk->stage = INNERMOST;
+    else if (walk->stage == INNERMOST)
+        walk->stage = BEYOND;
+    else if (walk->stage == OURS && frames->trampoline == NULL && stack > (uintptr_t)frames->here)
+        walk->stage = INNERMOST;
+    else if (walk->stage == OURS && frames->trampoline != NULL && pc == (uintptr_t)frames->trampoline)
+        walk->stage = TRAMPOLINE;
+}
+
+static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
+{
+    struct walk *walk = arg;
+    int is_interrupted = 0;
+    uintptr_t pc = (uintptr_t)_Unwind_GetIPInfo(context, &is_interrupted);
+    uintptr_t stack = (uintptr_t)_Unwind_GetCFA(context); /* the stack pointer in this frame */
+
+    advance(walk, pc, stack);
+    if (walk->stage == OURS || walk->stage == TRAMPOLINE)
+        return _URC_NO_REASON;
+    if (walk->stage == WRAPPED) {
+        /* libc's frames end at the wrapper that the program has called. */
+        if (is_fit(walk, pc - 1))
+            walk->stage = BEYOND;
+        else
+            walk->last_was_fit = awi_is_wrapper((uintptr_t)_Unwind_GetRegionStart(context));
+        if (is_interrupted || stack > (uintptr_t)walk->frames->frame)
+            return _URC_END_OF_STACK;
+    }
+    if (walk->stage == WRAPPED)
+        return _URC_NO_REASON;
+    if (walk->stage == BEYOND && stack > (uintptr_t)walk->frames->frame) {
+        walk->reached = true;
+        return _URC_END_OF_STACK;
+    }
+    if (walk->stage == BEYOND && !walk->last_was_fit)
+        return _URC_END_OF_STACK;
+    walk->pc = pc;
+    if (walk->stage == INNERMOST) {
+        /* A handler of somebody else's that called ours lies between us and what was interrupted. */
+        bool expected = walk->frames->trampoline == NULL || (is_interrupted && pc == walk->frames->pc);
+        walk->last_was_fit = expected && is_fit(walk, is_interrupted ? pc : pc - 1);
+        if (!walk->last_was_fit && expected && walk->frames->is_at_call) {
+            walk->stage = WRAPPED;
+            walk->last_was_fit = awi_is_wrapper((uintptr_t)_Unwind_GetRegionStart(context));
+            return _URC_NO_REASON;
+        }
+        return walk->last_was_fit ? _URC_NO_REASON : _URC_END_OF_STACK;
+    }
+    walk->last_was_fit = !is_interrupted && is_fit(walk, pc - 1);
+    return _URC_NO_REASON;
+}
+
+static void find_objects(struct walk *walk, const void *code)
+{
+    uintptr_t object = awi_object_of((uintptr_t)code);
+    if (object != 0)
+        walk->objects[walk->objects_count++] = object;
+    for (unsigned i = 0; i < allowed_count; ++i) {
+        object = awi_object_of((uintptr_t)allowed[i]);
+        if (object != 0)
+            walk->objects[walk->objects_count++] = object;
+    }
+}
+
+AWI_OUTLINE bool awi_frames_can_be_left(const struct awi_frames *frames, uintptr_t *stopped_at)
+{
+    struct walk walk = { .frames = frames };
+    find_objects(&walk, frames->code);
+    _Unwind_Backtrace(visit, &walk);
+    *stopped_at = walk.pc;
+    return walk.reached;
+}
+
+AWI_OUTLINE void awi_frames_warm(void)
+{
+    uintptr_t stopped_at;
+    struct awi_frames frames = { .frame = AWI_HERE, .code = (const void *)awi_frames_warm, .here = AWI_HERE };
+    (void)awi_frames_can_be_left(&frames, &stopped_at);
+}
+
+bool awi_frames_include_malloc(const void *code)
+{
+    struct walk walk = { .frames = NULL };
+    find_objects(&walk, code);
+    return is_fit(&walk, (uintptr_t)malloc);
+}
+
+int aw_guard_allow(const void *address)
+{
+    AWI_BUSY;
+    int denied = awi_check();
+    if (denied < 0)
+        return denied;
+    uintptr_t object = awi_object_of((uintptr_t)address);
+    if (object == 0)
+        return -EINVAL;
+    if (object == awi_object_of((uintptr_t)malloc) || object == awi_object_of((uintptr_t)_Unwind_Backtrace) ||
+        object == awi_object_of((uintptr_t)pthread_mutex_lock))
+        return -EPERM;
+    for (unsigned i = 0; i < allowed_count; ++i) {
+        if (awi_object_of((uintptr_t)allowed[i]) == object)
+            return 0;
+    }
+    if (allowed_count == ALLOWED_MAX)
+        return -ENOSPC;
+    allowed[allowed_count] = address;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    ++allowed_count;
+    return 0;
+}
