@@ -16,6 +16,7 @@ set(alarmwheel_sources
   src/engine/pending.c
   src/engine/frame.c
   src/engine/alarm.c
+  src/engine/burn.c
   src/engine/disposition.c
   src/engine/doorbell.c
   src/engine/cover.c
@@ -30,6 +31,7 @@ set(alarmwheel_sources
   src/timer/timer.c
   src/guard/guard.c
   src/guard/expiry.c
+  src/guard/hard.c
   src/guard/interrupt.c
   src/guard/scope.c
   src/guard/shield.c
@@ -40,9 +42,6 @@ set(alarmwheel_sources
   src/guard/wrappers.c
   src/guard/cancel.c
   src/guard/call.c
-  src/guard/syscall_x86_64.S
-  src/guard/syscall_aarch64.S
-  src/guard/syscall_riscv64.S
   src/guard/io_files.c
   src/guard/io_sockets.c
   src/guard/io_wait.c

@@ -41,6 +41,7 @@ AWI_BUSY_INLINE void awi_busy_leave(const void *const *outer)
 }
 
 /* A declaration: busy from here to the end of the block, however that is left. */
-#define AWI_BUSY const void *awi_busy_outer __attribute__((cleanup(awi_busy_leave))) = awi_busy_begin()
+#define AWI_BUSY \
+    const void *awi_busy_outer __attribute__((cleanup(awi_busy_leave), unused)) = awi_busy_begin()
 
 #endif

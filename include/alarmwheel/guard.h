@@ -134,7 +134,7 @@ AW_API int aw_unshield(void);
 /*
  * Escapes may leave the code of the module (program or shared library) that contains `address`, as that of
  * the guard's own. Promise that to be left in the middle does not hurt it. At most 16. Returns 0. Errors:
- * -EINVAL (no module there); -EPERM (libc, whatever contains malloc, the unwinder); -ENOSPC. It holds until
+ * -EINVAL (no module there); -EPERM (libc, the loader, whatever contains malloc, the unwinder); -ENOSPC. It holds until
  * the process ends, also for an engine that is started later.
  */
 AW_API int aw_guard_allow(const void *address);
@@ -202,11 +202,13 @@ AW_API int aw_guard_rewind(int mark);
          awi_guard_scope_next(&scope);)                                                                  \
         if (((flags)&AW_GUARD_ESCAPE) != 0u && scope.phase == AWI_GUARD_SET) {                           \
             if (sigsetjmp(scope.guard->awi_env, 0) == 0)                                                 \
-                awi_guard_scope_set(&scope, __builtin_frame_address(0));                                 \
+                awi_guard_scope_set(&scope, __builtin_frame_address(0), AWI_CALLER);                     \
             else                                                                                         \
                 awi_guard_scope_landed(&scope);                                                          \
         } else if (scope.phase == AWI_GUARD_BODY)                                                        \
-            for (; scope.once; scope.once = 0)
+            for (; awi_guard_scope_once(&scope);)
+/* Where the function with the guard returns to: by that an escape knows the function's frame again. */
+#define AWI_CALLER __builtin_extract_return_addr(__builtin_return_address(0))
 #define AWI_GUARD_BODY 1u
 #define AWI_GUARD_SET 2u
 struct awi_guard_scope {
@@ -219,7 +221,7 @@ struct awi_guard_scope {
     int line;
 };
 AW_API int awi_guard_scope_next(struct awi_guard_scope *scope);
-AW_API void awi_guard_scope_set(struct awi_guard_scope *scope, const void *frame);
+AW_API void awi_guard_scope_set(struct awi_guard_scope *scope, const void *frame, const void *caller);
 AW_API void awi_guard_scope_landed(struct awi_guard_scope *scope);
 AW_API void awi_guard_scope_end(struct awi_guard_scope *scope);
 static inline struct awi_guard_scope awi_guard_scope_begin(struct aw_guard *guard, uint64_t timeout_ns,
@@ -227,6 +229,12 @@ static inline struct awi_guard_scope awi_guard_scope_begin(struct aw_guard *guar
 {
     struct awi_guard_scope scope = { guard, timeout_ns, flags, 0, 0, file, line };
     return scope;
+}
+static inline unsigned awi_guard_scope_once(struct awi_guard_scope *scope)
+{
+    unsigned once = scope->once;
+    scope->once = 0;
+    return once;
 }
 #endif
 

@@ -263,19 +263,25 @@ int awi_timer_need(uint64_t need_ns, const void *here)
     return result;
 }
 
-AWI_OUTLINE int aw_dispatch(unsigned budget)
+/* `here` is the frame of the public function: none of the library's lies above it. */
+static int safepoint(unsigned budget, const void *here)
 {
     int denied = awi_check();
     if (denied < 0)
         return denied;
     const void *outer = awi_busy_begin();
-    int result = awi_dispatch(budget, AWI_HERE);
+    int result = awi_dispatch(budget, here);
     awi_busy_end(outer);
-    return awi_escape_if_due(result, AWI_HERE);
+    return awi_escape_if_due(result, here);
+}
+
+AWI_OUTLINE int aw_dispatch(unsigned budget)
+{
+    return safepoint(budget, AWI_HERE);
 }
 
 AWI_OUTLINE int aw_safepoint_slow(void)
 {
-    int result = aw_dispatch(0);
+    int result = safepoint(0, AWI_HERE);
     return result < 0 ? result : 0;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "burn.h"
 #include "frame.h"
 #include "pending.h"
 
@@ -166,7 +167,7 @@ bool awi_disposition_foreign_is_pending(const sigset_t *mask)
     /* Not by sigisemptyset: glibc 2.36's does not see the real-time signals. */
     if (sigpending(&pending) == 0) {
         for (int signo = 1; signo < NSIG && !found_one; ++signo)
-            found_one = signo != signo_taken && sigismember(&pending, signo) == 1 &&
+            found_one = signo != signo_taken && !awi_burn_took(signo) && sigismember(&pending, signo) == 1 &&
                         sigismember(mask, signo) == 0 && has_handler(signo);
     }
     errno = saved_errno;
@@ -203,7 +204,7 @@ AWI_OUTLINE static void call_found(const struct sigaction *action, int signo, si
     sigorset(&mask, &interrupted->uc_sigmask, &action->sa_mask);
     if ((action->sa_flags & SA_NODEFER) == 0)
         sigaddset(&mask, signo);
-    if (((unsigned)action->sa_flags & SA_RESETHAND) != 0) {
+    if (((unsigned)action->sa_flags & SA_RESETHAND) != 0 && signo == signo_taken) {
         found.sa_handler = SIG_DFL;
         found.sa_flags = 0;
     }

@@ -10,7 +10,7 @@
 #include "pending.h"
 
 /* Addresses that nobody else can mean, one a kind. */
-static const char bells[3];
+static const char bells[4];
 
 void awi_doorbell_ring(int signo, enum awi_bell bell)
 {
@@ -33,5 +33,6 @@ enum awi_bell awi_doorbell_of(const siginfo_t *info)
         return AWI_BELL_NONE;
     return value == &bells[AWI_BELL_POST]    ? AWI_BELL_POST
            : value == &bells[AWI_BELL_ALARM] ? AWI_BELL_ALARM
+           : value == &bells[AWI_BELL_BURN]  ? AWI_BELL_BURN
                                              : AWI_BELL_NONE;
 }

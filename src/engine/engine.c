@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "alarm.h"
+#include "burn.h"
 #include "clock.h"
 #include "cover.h"
 #include "dispatch.h"
@@ -103,7 +104,7 @@ static void reset_shared(void)
     awi.timer_need = awi.foreign_at = awi.armed_at = awi.call_need = AW_FOREVER;
     awi.call_due_ns = 0;
     awi.slack_ns = awi.foreign_interval_ns = 0;
-    awi.expired = awi.told = awi.runs = 0;
+    awi.burning = awi.limited = awi.expired = awi.told = awi.runs = 0;
     awi.signals = awi.spurious = awi.forwarded = awi.chained = awi.dropped = 0;
     awi.programmed = awi.avoided = awi.guards_expired = awi.recoveries = awi.thefts = 0;
     __atomic_store_n(&awi.sleeping, 0, __ATOMIC_SEQ_CST);
@@ -123,6 +124,7 @@ static void forked(void)
     awi_order();
     int saved_errno = errno;
     awi_disposition_forked(was_owner);
+    awi_burn_forked(was_owner);
     awi_wakeup_close();
     awi_alarm_forget();
     errno = saved_errno;
@@ -172,6 +174,7 @@ static void stop(void)
     awi_owner = AWI_STRANGER;
     awi_order();
     uint64_t found_at = awi.foreign_at;
+    awi_burn_close();
     awi_alarm_close(AW_FOREVER, 0);
     awi_disposition_give_back();
     if (source == AW_ALARM_ITIMER && found_at != AW_FOREVER)

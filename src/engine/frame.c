@@ -91,13 +91,17 @@ bool awi_frame_is_gone(const void *address, const void *here)
            (uintptr_t)address < (uintptr_t)here;
 }
 
+/* A handler in between finds either mark, the last or the new one, or none: never one that looks dead. */
 void awi_frame_open(struct awi_frame *frame, struct awi_frame_record *record)
 {
     static uint64_t serial;
     frame->self = frame;
     frame->serial = ++serial;
-    record->frame = frame;
+    record->frame = NULL;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     record->serial = serial;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    record->frame = frame;
 }
 
 /*

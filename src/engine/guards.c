@@ -3,6 +3,7 @@
  * guards.c: the array of entered guards, as the program changes it. The handler may interrupt anywhere:
  *
  *   drop:  depth = d        from here on the handler marks no guard from d on
+ *          burning, limited &= ..., and their timers: the handler looks at none of them from d on
  *          expired &= ...   so a bit that is cleared stays clear for the guard that is pushed there next
  *
  * A handler before the first store may still mark the guard that is being left: who leaves it reads the
@@ -10,7 +11,24 @@
  */
 #include "guards.h"
 
+#include "../busy.h"
+#include "burn.h"
 #include "disposition.h"
+
+/* Guards on processor time, and those with a hard limit, have timers of their own. */
+AWI_OUTLINE static void drop_timers(uint64_t kept)
+{
+    const void *outer = awi_busy_begin();
+    uint64_t burning = AWI_LOAD(awi.burning), limited = AWI_LOAD(awi.limited);
+    AWI_STORE(awi.burning, burning & kept);
+    AWI_STORE(awi.limited, limited & kept);
+    awi_order();
+    if ((burning & ~kept) != 0)
+        awi_burn_dropped();
+    if ((limited & ~kept) != 0)
+        awi.unlimit();
+    awi_busy_end(outer);
+}
 
 void awi_guards_drop(uint32_t depth)
 {
@@ -18,9 +36,11 @@ void awi_guards_drop(uint32_t depth)
     awi_order();
     if (AWI_LOAD(awi.base) > depth)
         AWI_STORE(awi.base, depth); /* guards from outside the callback: what it enters next is its own */
+    uint64_t kept = depth < AWI_GUARD_DEPTH ? ~(UINT64_MAX << depth) : UINT64_MAX;
+    if (AWI_UNLIKELY(((AWI_LOAD(awi.burning) | AWI_LOAD(awi.limited)) & ~kept) != 0))
+        drop_timers(kept);
     if (AWI_LIKELY(AWI_LOAD(awi.expired) == 0))
         return;
-    uint64_t kept = depth < AWI_GUARD_DEPTH ? ~(UINT64_MAX << depth) : UINT64_MAX;
     __atomic_fetch_and(&awi.expired, kept, __ATOMIC_RELAXED);
     __atomic_fetch_and(&awi.told, kept, __ATOMIC_RELAXED);
     if (AWI_LOAD(awi.expired) == 0) {

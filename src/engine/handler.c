@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "alarm.h"
+#include "burn.h"
 #include "clock.h"
 #include "context.h"
 #include "cover.h"
@@ -26,10 +27,16 @@
 /* What one signal turned out to be. */
 struct arrival {
     bool from_clock; /* the alarm clock's one shot is spent */
-    bool from_us;    /* ... or it is a doorbell */
+    bool from_us;    /* ... or a timer of processor time is, or it is a doorbell */
     bool foreign_due;
     bool news; /* something was flagged, or a guard is to be nagged for */
 };
+
+/* The handler is installed for the alarm's signal, and now and then for SIGVTALRM: what stood there before. */
+static struct sigaction found_before(int signo)
+{
+    return signo == awi_disposition_signo() ? awi_disposition_found() : awi_burn_found();
+}
 
 /*
  * A foreign handler runs outside the count of what is in flight: it may leave by siglongjmp, or wait for
@@ -39,11 +46,12 @@ static void handle_elsewhere(int signo, siginfo_t *info, void *context)
 {
     __atomic_fetch_add(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
     bool runs = __atomic_load_n(&awi.state, __ATOMIC_SEQ_CST) == AWI_RUNNING;
-    bool rang = runs && awi_alarm_rang(info);
-    struct sigaction found = awi_disposition_found();
+    bool burnt = awi_burn_rang(info);
+    bool rang = runs && (burnt || awi_alarm_rang(info));
+    struct sigaction found = found_before(signo);
     if (rang) {
         awi_count(&awi.forwarded, 1);
-        awi_doorbell_ring(signo, AWI_BELL_ALARM);
+        awi_doorbell_ring(awi_disposition_signo(), burnt ? AWI_BELL_BURN : AWI_BELL_ALARM);
     }
     __atomic_fetch_sub(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
     if (runs && !rang) {
@@ -56,8 +64,9 @@ static struct arrival classify(const siginfo_t *info)
 {
     enum awi_bell bell = awi_doorbell_of(info);
     struct arrival arrival = { 0 };
-    arrival.from_clock = awi_alarm_rang(info) || bell == AWI_BELL_ALARM;
-    arrival.from_us = arrival.from_clock || bell != AWI_BELL_NONE;
+    bool burnt = awi_burn_rang(info);
+    arrival.from_clock = !burnt && (awi_alarm_rang(info) || bell == AWI_BELL_ALARM);
+    arrival.from_us = burnt || arrival.from_clock || bell != AWI_BELL_NONE;
     return arrival;
 }
 
@@ -130,7 +139,7 @@ static void pass_on(const struct arrival *arrival, int signo, siginfo_t *info, v
 {
     if (arrival->from_us && !arrival->foreign_due)
         return;
-    struct sigaction found = awi_disposition_found();
+    struct sigaction found = found_before(signo);
     bool passed = awi_disposition_chain(&found, signo, info, context, arrival->foreign_due);
     awi_count(passed ? &awi.chained : &awi.dropped, 1);
     if (passed && AWI_LOAD(awi.waiting))

@@ -54,6 +54,13 @@ enum {
 
 #define AWI_GUARD_DEPTH 64u
 
+/* Where the jump of an escaping guard lands. */
+struct awi_landing {
+    const void *frame;  /* an address in that frame, */
+    const void *caller; /* where its function returns to, */
+    const void *code;   /* an address in the text that the escape may leave */
+};
+
 /*
  * One guard that is entered. Written before `depth` covers it; from then on only `noticed_ns` and
  * `lateness_ns` change.
@@ -67,9 +74,8 @@ struct awi_guard_entry {
     uint32_t shields; /* that stood at its entry: it does not mind them */
     uint32_t how;     /* its flags */
 
-    uint64_t burn_ns;  /* AW_GUARD_CPU, AW_GUARD_USER: the deadline on that clock */
-    const void *frame; /* AW_GUARD_ESCAPE: where its jump lands, */
-    const void *code;  /* and an address in the text that it may leave */
+    uint64_t burn_ns;           /* AW_GUARD_CPU, AW_GUARD_USER: the deadline on that clock */
+    struct awi_landing landing; /* AW_GUARD_ESCAPE */
 };
 
 struct awi_shared {
@@ -78,8 +84,8 @@ struct awi_shared {
     uint32_t depth;      /* guards entered */
     uint32_t base;       /* of these, entered outside the running callback, which they do not bound */
     uint32_t shields;    /* aw_shield: no escape to the guards entered before, and no interruption for them */
-    uint64_t burning;    /* bit i: guard i is on processor time; */
-    uint64_t limited;    /* ... has a hard limit: stored before `depth` covers it */
+    uint64_t burning;    /* bit i: guard i is on processor time: stored before `depth` covers it */
+    uint64_t limited;    /* bit i: guard i has a hard limit */
     uint32_t waiting;    /* the owner is inside ppoll, or next to it, with all signals blocked around it */
     uint64_t timer_need; /* the earliest timer's tick; AW_FOREVER: none, or a dispatch runs and will say */
     uint64_t slack_ns;
@@ -129,7 +135,8 @@ extern struct awi_shared awi __attribute__((visibility("hidden")));
 enum {
     AWI_STRANGER,
     AWI_OWNER,
-    AWI_OWNER_GUARDS /* and guards are hooked into the handler */
+    AWI_OWNER_GUARDS, /* and guards are hooked into the handler, */
+    AWI_OWNER_CALLS   /* ... guarded system calls, too */
 };
 
 /* Static TLS: no allocation and no lock in a handler. */

@@ -19,6 +19,8 @@
 #include "call.h"
 
 #include <errno.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <alarmwheel/io.h>
 
@@ -37,7 +39,8 @@ static _Thread_local bool timed_out __attribute__((tls_model("initial-exec")));
 /* A call under way. */
 struct attempt {
     struct awi_frame frame;
-    const struct awi_call *call;
+    const struct awi_syscall *call;
+    long argument[6];
     uint64_t deadline_ns;
     const void *here;
     long result; /* or negative errno */
@@ -110,24 +113,31 @@ AWI_OUTLINE static bool is_over(struct attempt *attempt)
     return true;
 }
 
-static long plain(const struct awi_call *call)
+static long plain(const struct attempt *attempt)
 {
-    long result = call->plain(call->argument);
-    return result < 0 ? -errno : result;
+    int saved_errno = errno;
+    const long *a = attempt->argument;
+    long result = attempt->call->plain != NULL
+                      ? attempt->call->plain(a)
+                      : syscall(attempt->call->number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (result < 0)
+        result = -errno;
+    errno = saved_errno;
+    return result;
 }
 
 static inline long make(const struct attempt *attempt, uint64_t seen)
 {
 #if AWI_HAVE_STUB
-    if (AWI_LIKELY(awi_engine.interrupt == AW_INTERRUPT_STEP))
-        return awi_syscall_stub(attempt->call, &awi.runs, seen);
+    if (AWI_LIKELY(has_stub()))
+        return awi_stub(attempt->call->number, attempt->argument, seen);
 #endif
     (void)seen;
-    return plain(attempt->call);
+    return plain(attempt);
 }
 
 /* One round. True: it is settled. */
-static inline bool try(struct attempt *attempt)
+static bool try(struct attempt *attempt)
 {
     int error = publish(attempt, !has_stub());
     uint64_t seen = AWI_LOAD(awi.runs);
@@ -141,10 +151,9 @@ static inline bool try(struct attempt *attempt)
         take_back(attempt);
         return !dispatch(attempt) || is_over(attempt);
     }
-    long result = make(attempt, seen);
+    attempt->result = make(attempt, seen);
     take_back(attempt);
-    attempt->result = result;
-    return AWI_LIKELY(result != -EINTR) || is_over(attempt);
+    return attempt->result != -EINTR || is_over(attempt);
 }
 
 static long result_of(long result)
@@ -155,15 +164,39 @@ static long result_of(long result)
     return -1;
 }
 
+/* The end of a call that has failed for its time. Nothing of the library is active any more. */
+AWI_OUTLINE static long end(const struct attempt *attempt)
+{
+    if (timed_out)
+        awi_escape_if_due(-ETIMEDOUT, attempt->here);
+    return result_of(attempt->result);
+}
+
+/*
+ * Not on the owner's thread, or the first call since aw_init. The hook is set from here, so that a program
+ * without guarded calls has no stubs, and is linked without what looks for them.
+ */
+AWI_OUTLINE static int get_ready(void)
+{
+    int denied = awi_guard_ready();
+    if (denied < 0)
+        return denied;
+    awi.cancel = awi_guard_cancel;
+    awi_order();
+    awi_owner = AWI_OWNER_CALLS;
+    return 0;
+}
+
 /* The time-out as a deadline; false where it is over already, or the call is refused. */
 static inline bool begin(struct attempt *attempt, uint64_t timeout_ns)
 {
     timed_out = false;
-    int denied = awi_owner == AWI_OWNER_GUARDS ? 0 : awi_guard_ready();
-    attempt->result = denied;
+    if (AWI_UNLIKELY(awi_owner != AWI_OWNER_CALLS)) {
+        attempt->result = get_ready();
+        if (attempt->result < 0)
+            return false;
+    }
     attempt->deadline_ns = AW_FOREVER;
-    if (AWI_UNLIKELY(denied < 0))
-        return false;
     awi_guards_prune(attempt->here);
     if (timeout_ns == AW_FOREVER)
         return true;
@@ -177,38 +210,82 @@ static inline bool begin(struct attempt *attempt, uint64_t timeout_ns)
     return false;
 }
 
-AWI_OUTLINE long awi_call(const struct awi_call *call, uint64_t timeout_ns)
+AWI_OUTLINE static long go_on(struct attempt *attempt)
 {
-    struct attempt attempt;
-    attempt.call = call;
-    attempt.here = AWI_HERE;
     const void *outer = awi_busy_begin();
-    if (AWI_LIKELY(begin(&attempt, timeout_ns))) {
-        while (!try(&attempt))
-            continue;
-    }
+    while (!try(attempt))
+        continue;
     awi_busy_end(outer);
-    if (AWI_UNLIKELY(attempt.result == -ETIMEDOUT) && awi_owner && awi_expired_guards() != 0)
-        awi.escape(AWI_HERE);
-    return result_of(attempt.result);
+    return end(attempt);
 }
 
-AWI_OUTLINE long awi_call_once(const struct awi_call *call, uint64_t timeout_ns)
+AWI_OUTLINE static long refused(struct attempt *attempt, const void *outer)
+{
+    awi_busy_end(outer);
+    return end(attempt);
+}
+
+AWI_OUTLINE long awi_call_six(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call)
+{
+    struct attempt attempt = { .call = call, .here = AWI_HERE };
+    memcpy(attempt.argument, argument, sizeof attempt.argument);
+    const void *outer = awi_busy_begin();
+    if (!begin(&attempt, timeout_ns))
+        return refused(&attempt, outer);
+    awi_busy_end(outer);
+    return go_on(&attempt);
+}
+
+/* The first round, for a machine with a stub, with nothing pending: the rest goes on from there. */
+AWI_OUTLINE long awi_call(long a, long b, long c, long d, uint64_t timeout_ns, const struct awi_syscall *call)
 {
     struct attempt attempt;
     attempt.call = call;
     attempt.here = AWI_HERE;
+    attempt.argument[0] = a;
+    attempt.argument[1] = b;
+    attempt.argument[2] = c;
+    attempt.argument[3] = d;
+    attempt.argument[4] = attempt.argument[5] = 0;
     const void *outer = awi_busy_begin();
-    bool in_time = begin(&attempt, timeout_ns);
-    if (in_time || attempt.result == -ETIMEDOUT) {
-        /* A time-out that cannot be armed does not keep the call from being made. */
-        (void)publish(&attempt, true);
-        attempt.result = plain(call);
-        take_back(&attempt);
-        if (attempt.result == -EINTR)
-            is_over(&attempt);
+    if (AWI_UNLIKELY(!begin(&attempt, timeout_ns)))
+        return refused(&attempt, outer);
+#if AWI_HAVE_STUB
+    if (AWI_LIKELY(has_stub() && attempt.deadline_ns >= AWI_LOAD(awi.armed_at))) {
+        (void)publish(&attempt, false);
+        uint64_t seen = AWI_LOAD(awi.runs);
+        awi_order();
+        if (AWI_LIKELY(awi_flags() == 0)) {
+            long result = awi_stub(call->number, attempt.argument, seen);
+            take_back(&attempt);
+            awi_busy_end(outer);
+            if (AWI_LIKELY(result != -EINTR))
+                return result_of(result);
+        } else {
+            take_back(&attempt);
+        }
     }
+#endif
     awi_busy_end(outer);
+    return go_on(&attempt);
+}
+
+AWI_OUTLINE long awi_call_once(long a, uint64_t timeout_ns, const struct awi_syscall *call)
+{
+    AWI_BUSY;
+    struct attempt attempt = { .call = call, .argument = { a }, .here = AWI_HERE };
+    bool in_time = begin(&attempt, timeout_ns);
+    if (!in_time && attempt.result != -ETIMEDOUT)
+        return result_of(attempt.result);
+    timed_out = false;
+    /* A time-out that cannot be armed does not keep the call from being made. */
+    (void)publish(&attempt, true);
+    attempt.result = plain(&attempt);
+    take_back(&attempt);
+    if (attempt.result == -EINTR && !is_over(&attempt)) {
+        timed_out = awi_expired_guards() != 0;
+        attempt.result = timed_out ? -ETIMEDOUT : 0;
+    }
     return result_of(attempt.result);
 }
 

@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * call.h: a guarded system call, for the functions of io.h. call.c is the loop around it, syscall_*.S the
- * stubs that make it, cancel.c the handler's part.
+ * call.h: a guarded system call, for the functions of io.h. call.c is the loop around it, stub.h the stub that
+ * makes it, cancel.c the handler's part.
  */
 #ifndef AWI_CALL_H
 #define AWI_CALL_H
 
 #include <stdint.h>
 
-/* What to call. The stub takes it apart by these offsets. */
-struct awi_call {
+/*
+ * A system call: its number, and the function of libc for where there is no stub, which returns -1 and errno
+ * (NULL: syscall(2)).
+ */
+struct awi_syscall {
     long number;
-    long argument[6];
-    long (*plain)(const long argument[6]); /* the function of libc, where there is no stub: -1 and errno */
+    long (*plain)(const long argument[6]);
 };
 
 /*
- * Makes the call, again and again where signals interrupt it, until it has a result, the time is over, a
- * guard has expired, or a callback returned a negative value. The contract of io.h: a result, or -1 and
- * errno.
+ * Makes the call with these four arguments, and zeros, again and again where signals interrupt it, until it
+ * has a result, the time is over, a guard has expired, or a callback returned a negative value. The contract
+ * of io.h: a result, or -1 and errno.
+ *
+ * Everything is in registers, so that the public function that ends with it becomes a jump: after a system
+ * call the processor mispredicts all returns but the innermost, at 20 ns each.
  */
-long awi_call(const struct awi_call *call, uint64_t timeout_ns);
+long awi_call(long a, long b, long c, long d, uint64_t timeout_ns, const struct awi_syscall *call);
 
-/* Makes the call once, whatever comes; the time-out interrupts it where it blocks. No safe point. */
-long awi_call_once(const struct awi_call *call, uint64_t timeout_ns);
+/* The same with all six. */
+long awi_call_six(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call);
+
+/*
+ * Makes the call once, whatever comes; the time-out interrupts it where it blocks. Interrupted by anything
+ * else, it counts as done: 0. No safe point.
+ */
+long awi_call_once(long a, uint64_t timeout_ns, const struct awi_syscall *call);
 
 #endif

@@ -14,11 +14,14 @@ void awi_guard_cancel(void *context)
 #if AWI_HAVE_STUB
     ucontext_t *interrupted = context;
     uintptr_t pc = (uintptr_t)AWI_CONTEXT_PC(interrupted);
-    if (pc < (uintptr_t)awi_syscall_stub || pc > (uintptr_t)awi_syscall_instruction)
+    for (const struct awi_stub *stub = __start_awi_stubs; stub < __stop_awi_stubs; ++stub) {
+        if (pc < awi_stub_place(&stub->comparison) || pc > awi_stub_place(&stub->instruction))
+            continue;
+        AWI_CONTEXT_PC(interrupted) = (__typeof__(AWI_CONTEXT_PC(interrupted)))awi_stub_place(&stub->cancel);
+        /* It is on its way out, and needs no nag. */
+        AWI_STORE(awi.call.frame, NULL);
         return;
-    AWI_CONTEXT_PC(interrupted) = (__typeof__(AWI_CONTEXT_PC(interrupted)))awi_syscall_cancel;
-    /* It is on its way out, and needs no nag. */
-    AWI_STORE(awi.call.frame, NULL);
+    }
 #else
     (void)context;
 #endif

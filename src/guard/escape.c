@@ -56,9 +56,9 @@ static bool is_busy(const void *stack, const void *frame)
 
 static bool is_reachable(const struct awi_guard_entry *entry, const void *stack)
 {
-    return awi_frame_is_on_stack(stack) && awi_frame_is_on_stack(entry->frame) &&
-           (uintptr_t)stack <= (uintptr_t)entry->frame && awi_guard_was_entered(entry->guard) &&
-           !is_busy(stack, entry->frame) && getpid() == AWI_LOAD(awi.pid);
+    return awi_frame_is_on_stack(stack) && awi_frame_is_on_stack(entry->landing.frame) &&
+           (uintptr_t)stack <= (uintptr_t)entry->landing.frame && awi_guard_was_entered(entry->guard) &&
+           !is_busy(stack, entry->landing.frame) && getpid() == AWI_LOAD(awi.pid);
 }
 
 static _Noreturn void jump(uint32_t index)
@@ -77,10 +77,9 @@ void awi_escape_from_handler(void *context, const void *trampoline, uint64_t exp
     const struct awi_guard_entry *entry = &awi.guards[target];
     if (!is_reachable(entry, awi_context_stack(context)))
         return;
-    if (awi_frames_include_malloc(entry->code) && !awi_escape_assume_dynamic)
+    if (awi_frames_include_malloc(entry->landing.code) && !awi_escape_assume_dynamic)
         return;
-    struct awi_frames frames = { .frame = entry->frame,
-                                 .code = entry->code,
+    struct awi_frames frames = { .landing = &entry->landing,
                                  .trampoline = trampoline,
                                  .pc = (uintptr_t)AWI_CONTEXT_PC(interrupted),
                                  .is_at_call = awi_interrupt_is_at_call(context) };
@@ -114,17 +113,17 @@ void awi_escape_at_safepoint(const void *here)
     if (expired == 0)
         return;
     uint32_t target = find_target(expired);
-    if (target == AWI_LOAD(awi.depth))
-        return;
-    const struct awi_guard_entry *entry = &awi.guards[target];
-    struct awi_frames frames = { .frame = entry->frame, .code = entry->code, .here = here };
-    uintptr_t stopped_at;
-    if (is_reachable(entry, here) && awi_frames_can_be_left(&frames, &stopped_at)) {
-        from_handler = false;
-        jump(target);
+    if (target < AWI_LOAD(awi.depth)) {
+        const struct awi_guard_entry *entry = &awi.guards[target];
+        struct awi_frames frames = { .landing = &entry->landing, .here = here };
+        uintptr_t stopped_at;
+        if (is_reachable(entry, here) && awi_frames_can_be_left(&frames, &stopped_at)) {
+            from_handler = false;
+            jump(target);
+        }
+        /* In a callback of qsort, say: as soon as that is left the handler shall do it. */
+        __atomic_fetch_and(&awi.told, ~expired, __ATOMIC_RELAXED);
     }
-    /* In a callback of qsort, say: as soon as that is left the handler shall do it. */
-    __atomic_fetch_and(&awi.told, ~expired, __ATOMIC_RELAXED);
     awi_cover_slow(false);
 }
 
@@ -135,7 +134,7 @@ static void restore_mask(const uint64_t *mask)
     errno = saved_errno;
 }
 
-void awi_escape_landed(struct aw_guard *guard)
+AWI_OUTLINE void awi_escape_landed(struct aw_guard *guard)
 {
     const struct awi_guard_entry *entry = &awi.guards[awi_guard_index(guard)];
     uint32_t shields = entry->shields;
@@ -145,6 +144,7 @@ void awi_escape_landed(struct aw_guard *guard)
         __builtin_memcpy(mask, interrupted_mask, sizeof mask);
     bool opens_mask = saves_mask || from_handler;
 
+    uint64_t told = AWI_LOAD(awi.told);
     AWI_STORE(awi.shields, shields + 1);
     awi_order();
     (void)aw_guard_leave(guard);
@@ -155,4 +155,8 @@ void awi_escape_landed(struct aw_guard *guard)
     awi_cleanup_run();
     AWI_STORE(awi.shields, shields);
     awi_order();
+    /* A guard around this one may have expired meanwhile, and a clean-up may have been told of it. */
+    __atomic_fetch_and(&awi.told, told, __ATOMIC_RELAXED);
+    if (awi_expired_guards() != 0)
+        awi_escape_at_safepoint(AWI_HERE);
 }

@@ -7,8 +7,11 @@
 #include "expiry.h"
 
 #include "escape.h"
+#include "hard.h"
 
+#include "../engine/burn.h"
 #include "../engine/clock.h"
+#include "../engine/context.h"
 #include "../engine/disposition.h"
 #include "../engine/engine.h"
 #include "../engine/pending.h"
@@ -19,12 +22,21 @@ static uint64_t next_nag(uint64_t guards, uint64_t now_ns)
     return awi_nag(now_ns, AWI_LOAD(awi.guards[last].noticed_ns));
 }
 
+/* Those on processor time, by their own clocks. */
+static uint64_t burnt(uint64_t now_ns)
+{
+    uint64_t due = awi_burn_expire();
+    for (uint64_t rest = due; rest != 0; rest &= rest - 1)
+        AWI_STORE(awi.guards[__builtin_ctzll(rest)].noticed_ns, now_ns);
+    return due;
+}
+
 uint64_t awi_guard_expire(uint64_t now_ns)
 {
     uint32_t depth = AWI_LOAD(awi.depth);
     uint64_t expired = AWI_LOAD(awi.expired);
     uint64_t due = 0;
-    uint64_t next = AW_FOREVER;
+    uint64_t next = awi_hard_next();
 
     for (uint32_t i = 0; i < depth; ++i) {
         uint64_t deadline = awi.guards[i].deadline_ns;
@@ -38,6 +50,8 @@ uint64_t awi_guard_expire(uint64_t now_ns)
             next = deadline;
         }
     }
+    if (AWI_UNLIKELY((AWI_LOAD(awi.burning) & ~expired) != 0))
+        due |= burnt(now_ns);
     if (due != 0) {
         uint64_t before = __atomic_fetch_or(&awi.expired, due, __ATOMIC_RELAXED);
         awi_count(&awi.guards_expired, (unsigned)__builtin_popcountll(due & ~before));
@@ -53,6 +67,7 @@ uint64_t awi_guard_expire(uint64_t now_ns)
 
 void awi_guard_deliver(void *context, const void *trampoline)
 {
+    awi_hard_strike(awi_context_stack(context));
     uint64_t nagged = awi_nagging_guards();
     bool is_call = AWI_LOAD(awi.call_is_plain) != 0 && awi_call_is_due(awi_clock_now());
     if (nagged != 0)

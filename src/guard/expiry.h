@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <alarmwheel/guard.h>
+#include "../engine/pending.h"
 
 /* Marks the guards that are due; returns when the next one is, or the next nag. */
 uint64_t awi_guard_expire(uint64_t now_ns);
@@ -26,12 +26,9 @@ void awi_guard_deliver(void *context, const void *trampoline);
 /* guard.c: 0 on the owner thread, and guards and guarded calls are hooked into the handler. */
 int awi_guard_ready(void);
 
-/*
- * guard.c: enters a guard of any kind. `frame`: with AW_GUARD_ESCAPE, the frame that its jump lands in;
- * `code`: text of the object that it may leave.
- */
-int awi_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, const void *frame,
-                    const void *code);
+/* guard.c: enters a guard of any kind. `landing`: with AW_GUARD_ESCAPE, else NULL. */
+int awi_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
+                    const struct awi_landing *landing);
 
 /*
  * interrupt.c: true if the context stands at an interruptible plain system call, which now returns -EINTR.

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <unwind.h>
 
 #include <alarmwheel/guard.h>
@@ -35,7 +36,7 @@ enum stage {
 struct walk {
     const struct awi_frames *frames;
     enum stage stage;
-    uintptr_t objects[ALLOWED_MAX + 1];
+    uintptr_t objects[ALLOWED_MAX + 2];
     unsigned objects_count;
     bool last_was_fit; /* the frame before this one, of which only now is known that it is not the last */
     bool reached;
@@ -52,7 +53,7 @@ static bool is_fit(const struct walk *walk, uintptr_t pc)
     return false;
 }
 
-/* Which stage the walk is in at this frame; the frames of ours lie below `here`, or before the trampoline. */
+/* Which stage the walk is in at this frame. The frames of ours lie below `here`, or before the trampoline. */
 static void advance(struct walk *walk, uintptr_t pc, uintptr_t stack)
 {
     const struct awi_frames *frames = walk->frames;
@@ -82,13 +83,14 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
             walk->stage = BEYOND;
         else
             walk->last_was_fit = awi_is_wrapper((uintptr_t)_Unwind_GetRegionStart(context));
-        if (is_interrupted || stack > (uintptr_t)walk->frames->frame)
+        if (is_interrupted || stack > (uintptr_t)walk->frames->landing->frame)
             return _URC_END_OF_STACK;
     }
     if (walk->stage == WRAPPED)
         return _URC_NO_REASON;
-    if (walk->stage == BEYOND && stack > (uintptr_t)walk->frames->frame) {
-        walk->reached = true;
+    if (walk->stage == BEYOND && stack > (uintptr_t)walk->frames->landing->frame) {
+        /* Another call's frame may lie where the one with the guard was: that one was left by longjmp. */
+        walk->reached = pc == (uintptr_t)walk->frames->landing->caller;
         return _URC_END_OF_STACK;
     }
     if (walk->stage == BEYOND && !walk->last_was_fit)
@@ -109,9 +111,13 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
     return _URC_NO_REASON;
 }
 
+/* This library's own text is among them: what must not be left there is marked busy. aw_guard_call is not. */
 static void find_objects(struct walk *walk, const void *code)
 {
     uintptr_t object = awi_object_of((uintptr_t)code);
+    if (object != 0)
+        walk->objects[walk->objects_count++] = object;
+    object = awi_object_of((uintptr_t)visit);
     if (object != 0)
         walk->objects[walk->objects_count++] = object;
     for (unsigned i = 0; i < allowed_count; ++i) {
@@ -124,7 +130,7 @@ static void find_objects(struct walk *walk, const void *code)
 AWI_OUTLINE bool awi_frames_can_be_left(const struct awi_frames *frames, uintptr_t *stopped_at)
 {
     struct walk walk = { .frames = frames };
-    find_objects(&walk, frames->code);
+    find_objects(&walk, frames->landing->code);
     _Unwind_Backtrace(visit, &walk);
     *stopped_at = walk.pc;
     return walk.reached;
@@ -133,7 +139,8 @@ AWI_OUTLINE bool awi_frames_can_be_left(const struct awi_frames *frames, uintptr
 AWI_OUTLINE void awi_frames_warm(void)
 {
     uintptr_t stopped_at;
-    struct awi_frames frames = { .frame = AWI_HERE, .code = (const void *)awi_frames_warm, .here = AWI_HERE };
+    const struct awi_landing landing = { AWI_HERE, NULL, (const void *)awi_frames_warm };
+    struct awi_frames frames = { .landing = &landing, .here = AWI_HERE };
     (void)awi_frames_can_be_left(&frames, &stopped_at);
 }
 
@@ -153,7 +160,8 @@ int aw_guard_allow(const void *address)
     uintptr_t object = awi_object_of((uintptr_t)address);
     if (object == 0)
         return -EINVAL;
-    if (object == awi_object_of((uintptr_t)malloc) || object == awi_object_of((uintptr_t)_Unwind_Backtrace) ||
+    if (object == awi_object_of(getauxval(AT_BASE)) || object == awi_object_of((uintptr_t)malloc) ||
+        object == awi_object_of((uintptr_t)_Unwind_Backtrace) ||
         object == awi_object_of((uintptr_t)pthread_mutex_lock))
         return -EPERM;
     for (unsigned i = 0; i < allowed_count; ++i) {

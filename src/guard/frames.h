@@ -9,10 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../engine/pending.h"
+
 /* An address in a stack frame, and whether it may be left. */
 struct awi_frames {
-    const void *frame; /* where the jump lands */
-    const void *code;  /* text of the object that the guard is in */
+    const struct awi_landing *landing;
     /* From a signal handler: the return address of the handler, which is the trampoline's, and where the
      * interrupted code stands. */
     const void *trampoline;

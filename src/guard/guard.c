@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "../busy.h"
+#include "../engine/burn.h"
 #include "../engine/clock.h"
 #include "../engine/cover.h"
 #include "../engine/engine.h"
@@ -65,14 +66,13 @@ static inline void push(struct aw_guard *guard, uint32_t depth, uint64_t deadlin
     awi_order();
 }
 
-/* Not on the owner's thread, or the first guard or guarded call since aw_init. */
+/* Not on the owner's thread, or the first guard since aw_init. */
 AWI_OUTLINE int awi_guard_ready(void)
 {
     int denied = awi_check();
-    if (denied < 0)
+    if (denied < 0 || awi_owner >= AWI_OWNER_GUARDS)
         return denied;
     awi.expire = awi_guard_expire;
-    awi.cancel = awi_guard_cancel;
     awi.deliver = awi_guard_deliver;
     awi.escape = awi_escape_at_safepoint;
     awi_order();
@@ -106,13 +106,13 @@ AWI_OUTLINE static int cover_top(void)
 /* The clock comes first, and what is rare stands apart: little has to be kept across calls. */
 static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags)
 {
-    if (AWI_UNLIKELY(awi_owner != AWI_OWNER_GUARDS)) {
+    if (AWI_UNLIKELY(awi_owner < AWI_OWNER_GUARDS)) {
         int denied = awi_guard_ready();
         if (denied < 0)
             return denied;
     }
     if (AWI_UNLIKELY((flags & ~AW_GUARD_COARSE) != 0))
-        return awi_guard_enter(guard, timeout_ns, flags, NULL, NULL);
+        return awi_guard_enter(guard, timeout_ns, flags, NULL);
     uint64_t now = flags == AW_GUARD_COARSE ? awi_clock_coarse() : awi_clock_now();
     uint64_t deadline = awi_sum(now, timeout_ns);
     awi_recover_if_lost(now);
@@ -140,11 +140,14 @@ static int not_entered(struct aw_guard *guard, int error)
     return error;
 }
 
-static bool is_possible(unsigned flags, const void *frame)
+static bool is_possible(unsigned flags, bool has_landing)
 {
-    const unsigned known = AW_GUARD_COARSE | AW_GUARD_ESCAPE | AW_GUARD_NOMASK;
+    const unsigned known = AW_GUARD_COARSE | AW_GUARD_ESCAPE | AW_GUARD_NOMASK | AWI_BURNS;
+    const unsigned clocks = flags & (AW_GUARD_COARSE | AWI_BURNS);
+    if ((clocks & (clocks - 1)) != 0)
+        return false; /* more than one */
     bool escapes = (flags & AW_GUARD_ESCAPE) != 0;
-    return (flags & ~known) == 0 && escapes == (frame != NULL) && (escapes || (flags & AW_GUARD_NOMASK) == 0);
+    return (flags & ~known) == 0 && escapes == has_landing && (escapes || (flags & AW_GUARD_NOMASK) == 0);
 }
 
 /* The mask that a landing restores: the kernel's own, whole. */
@@ -155,23 +158,43 @@ static void save_mask(struct aw_guard *guard)
     errno = saved_errno;
 }
 
+/* On processor time. */
+static int push_burning(struct aw_guard *guard, uint32_t index, uint64_t timeout_ns, unsigned flags)
+{
+    unsigned how = flags & AWI_BURNS;
+    int result = awi_burn_open(how);
+    if (result < 0)
+        return result;
+    uint64_t now = awi_burn_now(how);
+    uint64_t deadline = awi_sum(now, timeout_ns);
+    awi.guards[index].burn_ns = deadline;
+    AWI_STORE(awi.burning, AWI_LOAD(awi.burning) | UINT64_C(1) << index);
+    push(guard, index, AW_FOREVER, flags);
+    result = awi_burn_cover(how, deadline, now);
+    if (result < 0)
+        awi_guards_drop(index);
+    return result;
+}
+
 /*
  * `frame` belongs to the function that has called us: a mark of this library's that lies below it was left
  * by longjmp.
  */
-static int enter_at(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, const void *frame,
-                    const void *code)
+static int enter_at(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
+                    const struct awi_landing *landing)
 {
     uint64_t now = (flags & AW_GUARD_COARSE) != 0 ? awi_clock_coarse() : awi_clock_now();
-    uint64_t deadline = awi_sum(now, timeout_ns);
+    uint64_t deadline = awi_sum(now, timeout_ns); /* not for one on processor time */
     awi_recover_if_lost(now);
     if ((flags & (AW_GUARD_ESCAPE | AW_GUARD_NOMASK)) == AW_GUARD_ESCAPE)
         save_mask(guard);
     int index = make_room(guard);
     if (index < 0)
         return index;
-    awi.guards[index].frame = frame;
-    awi.guards[index].code = code;
+    if (landing != NULL)
+        awi.guards[index].landing = *landing;
+    if ((flags & AWI_BURNS) != 0)
+        return push_burning(guard, (uint32_t)index, timeout_ns, flags);
     push(guard, (uint32_t)index, deadline, flags);
     ++awi.avoided;
     if (deadline >= AWI_LOAD(awi.armed_at))
@@ -180,28 +203,29 @@ static int enter_at(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
     return cover_top();
 }
 
-static int enter_any(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, const void *frame,
-                     const void *code)
+static int enter_any(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
+                     const struct awi_landing *landing)
 {
     int denied = awi_guard_ready();
     if (denied < 0)
         return denied;
-    if (!is_possible(flags, frame))
+    if (!is_possible(flags, landing != NULL))
         return -EINVAL;
     static bool is_warm;
-    if (!is_warm && frame != NULL)
+    if (!is_warm && landing != NULL)
         awi_frames_warm();
-    is_warm = is_warm || frame != NULL;
+    is_warm = is_warm || landing != NULL;
     const void *outer = awi_busy_begin();
-    int result = enter_at(guard, timeout_ns, flags, frame, code);
-    awi_busy_end((uintptr_t)outer < (uintptr_t)frame ? NULL : outer);
+    int result = enter_at(guard, timeout_ns, flags, landing);
+    bool was_left = landing != NULL && (uintptr_t)outer < (uintptr_t)landing->frame;
+    awi_busy_end(was_left ? NULL : outer);
     return result;
 }
 
 AWI_OUTLINE int awi_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
-                                const void *frame, const void *code)
+                                const struct awi_landing *landing)
 {
-    int result = enter_any(guard, timeout_ns, flags, frame, code);
+    int result = enter_any(guard, timeout_ns, flags, landing);
     return result == 0 ? 0 : not_entered(guard, result);
 }
 
@@ -220,6 +244,12 @@ AWI_OUTLINE static int verdict(struct aw_guard *guard, uint32_t index, uint64_t 
     }
     awi_guards_drop(index);
     return result;
+}
+
+/* There are guards with timers of their own, which dropping them gives back. */
+static inline bool have_timers(void)
+{
+    return (AWI_LOAD(awi.burning) | AWI_LOAD(awi.limited)) != 0;
 }
 
 AWI_OUTLINE static int leave_slow(struct aw_guard *guard)
@@ -243,7 +273,7 @@ AWI_OUTLINE static int leave_slow(struct aw_guard *guard)
     if (index < AWI_LOAD(awi.base))
         AWI_STORE(awi.base, index); /* a guard from outside the callback; what it enters next is its own */
     uint64_t expired = AWI_LOAD(awi.expired);
-    return expired == 0 ? 0 : verdict(guard, index, expired);
+    return expired == 0 && !have_timers() ? 0 : verdict(guard, index, expired);
 }
 
 /*
@@ -259,7 +289,7 @@ static inline int leave(struct aw_guard *guard)
     AWI_STORE(awi.depth, 0);
     awi_order();
     uint64_t expired = AWI_LOAD(awi.expired);
-    return AWI_LIKELY(expired == 0) ? 0 : verdict(guard, 0, expired);
+    return AWI_LIKELY(expired == 0 && !have_timers()) ? 0 : verdict(guard, 0, expired);
 }
 
 int aw_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags)
@@ -280,7 +310,8 @@ AWI_OUTLINE static int call_escaping(struct aw_guard *guard, uint64_t timeout_ns
                                      int (*fn)(void *arg), void *arg)
 {
     if (sigsetjmp(guard->awi_env, 0) == 0) {
-        int result = awi_guard_enter(guard, timeout_ns, flags, AWI_HERE, (const void *)fn);
+        const struct awi_landing landing = { AWI_HERE, __builtin_return_address(0), (const void *)fn };
+        int result = awi_guard_enter(guard, timeout_ns, flags, &landing);
         if (result < 0)
             return result;
         int returned = fn(arg);

@@ -77,43 +77,44 @@ static long plain_close(const long argument[6])
 
 int aw_open(const char *path, int flags, mode_t mode, uint64_t timeout_ns)
 {
-    return aw_openat(AT_FDCWD, path, flags, mode, timeout_ns);
+    static const struct awi_syscall call = { SYS_openat, plain_openat };
+    return (int)awi_call(AT_FDCWD, (long)path, flags, (long)mode, timeout_ns, &call);
 }
 
 int aw_openat(int folder, const char *path, int flags, mode_t mode, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_openat, { folder, (long)path, flags, (long)mode }, plain_openat };
-    return (int)awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_openat, plain_openat };
+    return (int)awi_call(folder, (long)path, flags, (long)mode, timeout_ns, &call);
 }
 
 ssize_t aw_read(int fd, void *buffer, size_t n, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_read, { fd, (long)buffer, (long)n }, plain_read };
-    return awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_read, plain_read };
+    return awi_call(fd, (long)buffer, (long)n, 0, timeout_ns, &call);
 }
 
 ssize_t aw_write(int fd, const void *buffer, size_t n, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_write, { fd, (long)buffer, (long)n }, plain_write };
-    return awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_write, plain_write };
+    return awi_call(fd, (long)buffer, (long)n, 0, timeout_ns, &call);
 }
 
 ssize_t aw_readv(int fd, const struct iovec *parts, int count, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_readv, { fd, (long)parts, count }, plain_readv };
-    return awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_readv, plain_readv };
+    return awi_call(fd, (long)parts, count, 0, timeout_ns, &call);
 }
 
 ssize_t aw_writev(int fd, const struct iovec *parts, int count, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_writev, { fd, (long)parts, count }, plain_writev };
-    return awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_writev, plain_writev };
+    return awi_call(fd, (long)parts, count, 0, timeout_ns, &call);
 }
 
 int aw_flock(int fd, int operation, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_flock, { fd, operation }, plain_flock };
-    return (int)awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_flock, plain_flock };
+    return (int)awi_call(fd, operation, 0, 0, timeout_ns, &call);
 }
 
 /* Only the commands that wait: others may take another argument, or none. */
@@ -123,26 +124,26 @@ int aw_fcntl_lock(int fd, int command, struct flock *lock, uint64_t timeout_ns)
         errno = EINVAL;
         return -1;
     }
-    const struct awi_call call = { SYS_fcntl, { fd, command, (long)lock }, plain_fcntl };
-    return (int)awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_fcntl, plain_fcntl };
+    return (int)awi_call(fd, command, (long)lock, 0, timeout_ns, &call);
 }
 
 /* tcdrain(3) is this request of the kernel's; the 1 keeps it from sending a break. */
 int aw_tcdrain(int fd, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_ioctl, { fd, TCSBRK, 1 }, plain_tcdrain };
-    return (int)awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_ioctl, plain_tcdrain };
+    return (int)awi_call(fd, TCSBRK, 1, 0, timeout_ns, &call);
 }
 
 int aw_ioctl(int fd, unsigned long request, void *argument, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_ioctl, { fd, (long)request, (long)argument }, plain_ioctl };
-    return (int)awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_ioctl, plain_ioctl };
+    return (int)awi_call(fd, (long)request, (long)argument, 0, timeout_ns, &call);
 }
 
 /* Once: the descriptor is free after the first try, and may be another thread's at the second. */
 int aw_close(int fd, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_close, { fd }, plain_close };
-    return (int)awi_call_once(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_close, plain_close };
+    return (int)awi_call_once(fd, timeout_ns, &call);
 }

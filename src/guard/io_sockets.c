@@ -43,36 +43,36 @@ static long plain_send(const long argument[6])
 /* Made again after a signal, it goes on waiting for the attempt that is under way. */
 int aw_connect(int fd, const struct sockaddr *address, socklen_t size, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_connect, { fd, (long)address, (long)size }, plain_connect };
-    return (int)awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_connect, plain_connect };
+    return (int)awi_call(fd, (long)address, (long)size, 0, timeout_ns, &call);
 }
 
 int aw_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_accept4, { fd, (long)address, (long)size, flags }, plain_accept4 };
-    return (int)awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_accept4, plain_accept4 };
+    return (int)awi_call(fd, (long)address, (long)size, flags, timeout_ns, &call);
 }
 
 ssize_t aw_recvmsg(int fd, struct msghdr *message, int flags, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_recvmsg, { fd, (long)message, flags }, plain_recvmsg };
-    return awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_recvmsg, plain_recvmsg };
+    return awi_call(fd, (long)message, flags, 0, timeout_ns, &call);
 }
 
 ssize_t aw_sendmsg(int fd, const struct msghdr *message, int flags, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_sendmsg, { fd, (long)message, flags }, plain_sendmsg };
-    return awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_sendmsg, plain_sendmsg };
+    return awi_call(fd, (long)message, flags, 0, timeout_ns, &call);
 }
 
 ssize_t aw_recv(int fd, void *buffer, size_t n, int flags, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_recvfrom, { fd, (long)buffer, (long)n, flags }, plain_recv };
-    return awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_recvfrom, plain_recv };
+    return awi_call(fd, (long)buffer, (long)n, flags, timeout_ns, &call);
 }
 
 ssize_t aw_send(int fd, const void *buffer, size_t n, int flags, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_sendto, { fd, (long)buffer, (long)n, flags }, plain_send };
-    return awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_sendto, plain_send };
+    return awi_call(fd, (long)buffer, (long)n, flags, timeout_ns, &call);
 }

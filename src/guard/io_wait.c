@@ -36,21 +36,11 @@ static long plain_sleep(const long argument[6])
     return -1;
 }
 
-/* It needs the number, too, which stands before the arguments; so they are no array here that begins at 0. */
-static long plain_syscall(const long *argument)
-{
-    const char *call = (const char *)argument - offsetof(struct awi_call, argument);
-    return syscall(((const struct awi_call *)call)->number, argument[0], argument[1], argument[2],
-                   argument[3], argument[4], argument[5]);
-}
-
 /* The kernel's has a fifth argument, for the resources that the child used. */
 int aw_waitid(idtype_t type, id_t id, siginfo_t *info, int options, uint64_t timeout_ns)
 {
-    const struct awi_call call = { SYS_waitid,
-                                   { (long)type, (long)id, (long)info, options, 0 },
-                                   plain_waitid };
-    return (int)awi_call(&call, timeout_ns);
+    static const struct awi_syscall call = { SYS_waitid, plain_waitid };
+    return (int)awi_call((long)type, (long)id, (long)info, options, timeout_ns, &call);
 }
 
 /* Absolute, so that a sleep that was interrupted goes on where it was. */
@@ -58,20 +48,17 @@ int aw_sleep_until(uint64_t deadline_ns)
 {
     uint64_t until_ns = deadline_ns < LATEST_NS ? deadline_ns : LATEST_NS;
     const struct timespec until = { (time_t)(until_ns / NS_PER_SEC), (long)(until_ns % NS_PER_SEC) };
-    const struct awi_call call = { SYS_clock_nanosleep,
-                                   { CLOCK_MONOTONIC, TIMER_ABSTIME, (long)&until },
-                                   plain_sleep };
+    static const struct awi_syscall call = { SYS_clock_nanosleep, plain_sleep };
     long result;
     do
-        result = awi_call(&call, AW_FOREVER);
+        result = awi_call(CLOCK_MONOTONIC, TIMER_ABSTIME, (long)&until, 0, AW_FOREVER, &call);
     while (result == 0 && awi_clock_now() < deadline_ns);
     return (int)result;
 }
 
 long aw_syscall(uint64_t timeout_ns, long number, const long arguments[6])
 {
-    struct awi_call call = { number, { 0 }, plain_syscall };
-    if (arguments != NULL)
-        memcpy(call.argument, arguments, sizeof call.argument);
-    return awi_call(&call, timeout_ns);
+    static const long none[6];
+    const struct awi_syscall call = { number, NULL };
+    return awi_call_six(arguments != NULL ? arguments : none, timeout_ns, &call);
 }

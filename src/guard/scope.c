@@ -65,10 +65,11 @@ int awi_guard_scope_next(struct awi_guard_scope *scope)
 }
 
 /* The return address lies in the object that holds the guard: what an escape may leave. */
-AWI_OUTLINE void awi_guard_scope_set(struct awi_guard_scope *scope, const void *frame)
+AWI_OUTLINE void awi_guard_scope_set(struct awi_guard_scope *scope, const void *frame, const void *caller)
 {
-    int result =
-        awi_guard_enter(scope->guard, scope->timeout_ns, scope->flags, frame, __builtin_return_address(0));
+    int result = awi_guard_enter(
+        scope->guard, scope->timeout_ns, scope->flags,
+        &(struct awi_landing){ .frame = frame, .caller = caller, .code = __builtin_return_address(0) });
     entered(scope, result);
     scope->phase = result == 0 ? BODY_NEXT : EXPIRED_NEXT;
 }

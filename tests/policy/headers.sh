@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # headers.sh CC CXX INCLUDE_DIR: each public header compiles alone and twice over, strictly, in C11 and in
-# C++11 and C++20; plain C11 is enough but for those that say that they need POSIX. Prints what does not.
+# C++11 and C++20; plain C11 is enough but for those that say that they need POSIX. A .hpp compiles in C++ only. Prints
+# what does not.
 set -u
 cc=$1 cxx=$2 include=$3
 bad=0
@@ -14,17 +15,18 @@ complain() {
     bad=1
 }
 
-for header in "$include"/alarmwheel/*.h; do
+for header in "$include"/alarmwheel/*.h "$include"/alarmwheel/*.hpp; do
+    [ -e "$header" ] || continue
     name=${header##*/}
     posix=
     case $name in
-    guard.h | signal.h | io.h | alarmwheel.h) posix=-D_POSIX_C_SOURCE=200809L ;;
+    guard.h | signal.h | io.h | alarmwheel.h | *.hpp) posix=-D_POSIX_C_SOURCE=200809L ;;
     esac
     source="#include <alarmwheel/$name>
 #include <alarmwheel/$name>"
 
     # shellcheck disable=SC2086 # the options are words
-    printf '%s\nextern int awi_not_empty;\n' "$source" |
+    [ "$name" != "${name%.h}.h" ] || printf '%s\nextern int awi_not_empty;\n' "$source" |
         "$cc" -std=c11 $strict -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
             $posix -I"$include" -x c - || complain "$name: not clean in C11"
     for standard in c++11 c++20; do
@@ -58,8 +60,9 @@ for header in "$include"/alarmwheel/*.h; do
         sort -u | grep . && complain "$name: reserved identifiers, above"
 
     # The umbrella only includes the others.
-    if [ "$name" != alarmwheel.h ] && ! grep -q '^extern "C" {' "$header"; then
+    if [ "$name" = "${name%.h}.h" ] && [ "$name" != alarmwheel.h ] && ! grep -q '^extern "C" {' "$header"; then
         complain "$name: no extern \"C\""
     fi
 done
+[ -n "${name:-}" ] || complain "no header in $include/alarmwheel"
 exit $bad

@@ -89,6 +89,18 @@ headers.sh)
     catches 'a C++ keyword' 'not clean in c++11' run
     sed_header 's/stdint.h/signal.h/; s/uint32_t/int/; s/uint64_t/sigset_t/'
     catches 'a header that needs POSIX' 'not clean in C11' run
+    hpp='#ifndef X_HPP
+#define X_HPP
+namespace x { class guard { guard(const guard &) = delete; }; }
+#endif'
+    printf '%s\n' "$hpp" | header x.hpp
+    passes 'a good C++ header' run
+    printf '%s\n' "$hpp" | sed 's/= delete//; s/class guard {/& static constexpr auto n = []{ return 1; }();/' | header x.hpp
+    catches 'a C++ header that needs more than C++11' 'x.hpp: not clean in c++11' run
+    printf '%s\n' "$hpp" | sed '/_HPP$/d; $d' | header x.hpp
+    catches 'a C++ header that cannot be included twice' 'x.hpp: not clean' run
+    printf '%s\n' "$hpp" | sed 's/X_HPP/_X_HPP/' | header x.hpp
+    catches 'a reserved include guard of a C++ header' 'reserved identifiers' run
     ;;
 symbols.sh)
     printf 'ALARMWHEEL_0.1 {\n    global:\n        aw_name;\n        awi_flag;\n    local:\n        *;\n};\n' >good.map

@@ -15,7 +15,7 @@ if(NOT result EQUAL 0)
   return()
 endif()
 
-file(GLOB_RECURSE sources "${SOURCES}/src/*.c" "${SOURCES}/src/*.S")
+file(GLOB_RECURSE sources "${SOURCES}/src/*.c")
 if(COMPILER MATCHES "musl")
   list(APPEND sources "${SOURCES}/tests/support/musl_unwind.c")
 endif()
