@@ -238,7 +238,7 @@ static void set_of(sigset_t *set)
     sigaddset(set, SIGVTALRM);
 }
 
-/* As the alarm's own signal is taken, see disposition.c: with a full mask, and what was pending kept aside. */
+/* As the alarm's own signal, see disposition.c: with a full mask, and what was pending is kept aside. */
 static int take_sigvtalrm(void)
 {
     const struct timespec at_once = { 0, 0 };

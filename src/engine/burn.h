@@ -53,7 +53,7 @@ struct sigaction awi_burn_found(void);
 /* At aw_shutdown, with no guard entered. */
 void awi_burn_close(void);
 
-/* In the child of a fork, which has no timers: restores disposition and, on the owner's copy, mask. AS-Safe. */
+/* In the child of a fork, which has no timers: restores disposition and, on the owner's copy, mask. */
 void awi_burn_forked(bool was_owner);
 
 #endif

@@ -32,7 +32,7 @@ struct arrival {
     bool news; /* something was flagged, or a guard is to be nagged for */
 };
 
-/* The handler is installed for the alarm's signal, and now and then for SIGVTALRM: what stood there before. */
+/* Installed for the alarm's signal, and now and then for SIGVTALRM: what stood there before. */
 static struct sigaction found_before(int signo)
 {
     return signo == awi_disposition_signo() ? awi_disposition_found() : awi_burn_found();

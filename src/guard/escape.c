@@ -10,8 +10,8 @@
  * In the handler also that these questions can be asked there: an unwinder without locks, and a malloc that
  * is not part of the text that may be left.
  *
- * The jump leaves the handler with every signal blocked. The landing first puts guards and shields in order,
- * then opens the mask, then runs the clean-ups.
+ * The jump is made with every signal blocked: what lies below the landing's frame is fair game for a handler.
+ * The landing first puts guards and shields in order, then opens the mask, then runs the clean-ups.
  */
 #include "escape.h"
 
@@ -33,10 +33,9 @@
 
 uint8_t awi_escape_assume_dynamic;
 
-/* The mask of what an escape from the handler interrupted, for its landing. */
+/* For the landing: the mask of what was left, and whether that stood in a wrapper of libc. */
 static uint64_t interrupted_mask[2];
-static bool from_handler;
-static bool from_call; /* and it stood in a wrapper of libc */
+static bool from_call;
 
 /* The guard to escape to: the outermost escaping one from the outermost expired one inwards. `depth`: none. */
 static uint32_t find_target(uint64_t expired)
@@ -87,7 +86,6 @@ void awi_escape_from_handler(void *context, const void *trampoline, uint64_t exp
     if (!awi_frames_can_be_left(&frames, &stopped_at))
         return;
     __builtin_memcpy(interrupted_mask, &interrupted->uc_sigmask, _NSIG / 8);
-    from_handler = true;
     from_call = frames.is_at_call;
     jump(target);
 }
@@ -107,6 +105,14 @@ static uint64_t expired_guards(void)
     return guards;
 }
 
+static void block_signals(void)
+{
+    const uint64_t all[2] = { UINT64_MAX, UINT64_MAX };
+    int saved_errno = errno;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, all, interrupted_mask, _NSIG / 8);
+    errno = saved_errno;
+}
+
 void awi_escape_at_safepoint(const void *here)
 {
     uint64_t expired = expired_guards();
@@ -118,7 +124,8 @@ void awi_escape_at_safepoint(const void *here)
         struct awi_frames frames = { .landing = &entry->landing, .here = here };
         uintptr_t stopped_at;
         if (is_reachable(entry, here) && awi_frames_can_be_left(&frames, &stopped_at)) {
-            from_handler = false;
+            block_signals();
+            from_call = false;
             jump(target);
         }
         /* In a callback of qsort, say: as soon as that is left the handler shall do it. */
@@ -142,16 +149,14 @@ AWI_OUTLINE void awi_escape_landed(struct aw_guard *guard)
     uint64_t mask[2] = { guard->awi_mask[0], guard->awi_mask[1] };
     if (!saves_mask)
         __builtin_memcpy(mask, interrupted_mask, sizeof mask);
-    bool opens_mask = saves_mask || from_handler;
 
     uint64_t told = AWI_LOAD(awi.told);
     AWI_STORE(awi.shields, shields + 1);
     awi_order();
     (void)aw_guard_leave(guard);
-    if (from_handler && from_call)
+    if (from_call)
         pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
-    if (opens_mask)
-        restore_mask(mask);
+    restore_mask(mask);
     awi_cleanup_run();
     AWI_STORE(awi.shields, shields);
     awi_order();

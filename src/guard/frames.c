@@ -67,48 +67,74 @@ static void advance(struct walk *walk, uintptr_t pc, uintptr_t stack)
         walk->stage = TRAMPOLINE;
 }
 
+/* One frame, as the unwinder shows it. */
+struct frame {
+    struct _Unwind_Context *context;
+    uintptr_t pc;
+    uintptr_t stack;     /* the stack pointer in it */
+    int was_interrupted; /* by a signal; else `pc` is where a call returns to */
+};
+
+static bool is_wrapper(const struct frame *frame)
+{
+    return awi_is_wrapper((uintptr_t)_Unwind_GetRegionStart(frame->context));
+}
+
+/* These three look at a frame, and say whether the next is to be looked at, too. */
+static bool visit_innermost(struct walk *walk, const struct frame *frame)
+{
+    const struct awi_frames *frames = walk->frames;
+    /* A handler of somebody else's that called ours lies between us and what was interrupted. */
+    if (frames->trampoline != NULL && !(frame->was_interrupted && frame->pc == frames->pc))
+        return false;
+    walk->last_was_fit = is_fit(walk, frame->was_interrupted ? frame->pc : frame->pc - 1);
+    if (walk->last_was_fit || !frames->is_at_call)
+        return walk->last_was_fit;
+    walk->stage = WRAPPED;
+    walk->last_was_fit = is_wrapper(frame);
+    return true;
+}
+
+static bool visit_beyond(struct walk *walk, const struct frame *frame)
+{
+    if (frame->stack > (uintptr_t)walk->frames->landing->frame) {
+        /* Another call's frame may lie where the one with the guard was: that one was left by longjmp. */
+        walk->reached = frame->pc == (uintptr_t)walk->frames->landing->caller;
+        return false;
+    }
+    /* Another handler stands between, be it above the guard's very function. */
+    if (!walk->last_was_fit || frame->was_interrupted)
+        return false;
+    walk->last_was_fit = is_fit(walk, frame->pc - 1);
+    return true;
+}
+
+/* libc's frames end at the wrapper that the program has called. */
+static bool visit_wrapped(struct walk *walk, const struct frame *frame)
+{
+    if (is_fit(walk, frame->pc - 1)) {
+        walk->stage = BEYOND;
+        return visit_beyond(walk, frame);
+    }
+    walk->last_was_fit = is_wrapper(frame);
+    return !frame->was_interrupted && frame->stack <= (uintptr_t)walk->frames->landing->frame;
+}
+
 static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
 {
     struct walk *walk = arg;
-    int is_interrupted = 0;
-    uintptr_t pc = (uintptr_t)_Unwind_GetIPInfo(context, &is_interrupted);
-    uintptr_t stack = (uintptr_t)_Unwind_GetCFA(context); /* the stack pointer in this frame */
+    struct frame frame = { .context = context };
+    frame.pc = (uintptr_t)_Unwind_GetIPInfo(context, &frame.was_interrupted);
+    frame.stack = (uintptr_t)_Unwind_GetCFA(context);
 
-    advance(walk, pc, stack);
+    advance(walk, frame.pc, frame.stack);
     if (walk->stage == OURS || walk->stage == TRAMPOLINE)
         return _URC_NO_REASON;
-    if (walk->stage == WRAPPED) {
-        /* libc's frames end at the wrapper that the program has called. */
-        if (is_fit(walk, pc - 1))
-            walk->stage = BEYOND;
-        else
-            walk->last_was_fit = awi_is_wrapper((uintptr_t)_Unwind_GetRegionStart(context));
-        if (is_interrupted || stack > (uintptr_t)walk->frames->landing->frame)
-            return _URC_END_OF_STACK;
-    }
-    if (walk->stage == WRAPPED)
-        return _URC_NO_REASON;
-    if (walk->stage == BEYOND && stack > (uintptr_t)walk->frames->landing->frame) {
-        /* Another call's frame may lie where the one with the guard was: that one was left by longjmp. */
-        walk->reached = pc == (uintptr_t)walk->frames->landing->caller;
-        return _URC_END_OF_STACK;
-    }
-    if (walk->stage == BEYOND && !walk->last_was_fit)
-        return _URC_END_OF_STACK;
-    walk->pc = pc;
-    if (walk->stage == INNERMOST) {
-        /* A handler of somebody else's that called ours lies between us and what was interrupted. */
-        bool expected = walk->frames->trampoline == NULL || (is_interrupted && pc == walk->frames->pc);
-        walk->last_was_fit = expected && is_fit(walk, is_interrupted ? pc : pc - 1);
-        if (!walk->last_was_fit && expected && walk->frames->is_at_call) {
-            walk->stage = WRAPPED;
-            walk->last_was_fit = awi_is_wrapper((uintptr_t)_Unwind_GetRegionStart(context));
-            return _URC_NO_REASON;
-        }
-        return walk->last_was_fit ? _URC_NO_REASON : _URC_END_OF_STACK;
-    }
-    walk->last_was_fit = !is_interrupted && is_fit(walk, pc - 1);
-    return _URC_NO_REASON;
+    walk->pc = frame.pc;
+    bool goes_on = walk->stage == INNERMOST ? visit_innermost(walk, &frame)
+                   : walk->stage == WRAPPED ? visit_wrapped(walk, &frame)
+                                            : visit_beyond(walk, &frame);
+    return goes_on ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
 /* This library's own text is among them: what must not be left there is marked busy. aw_guard_call is not. */

@@ -40,7 +40,10 @@ START_TEST(bad_arguments)
     EXPECT(aw_guard_call(&guard, 1, 0, NULL, NULL), -EINVAL);
     EXPECT(aw_guard_leave(&guard), -ENOENT);
     EXPECT(aw_guard_error(&guard), 0);
-    for (unsigned flag = 2; flag != 0; flag <<= 1) {
+    const unsigned known = AW_GUARD_COARSE | AW_GUARD_CPU | AW_GUARD_USER;
+    for (unsigned flag = 1; flag != 0; flag <<= 1) {
+        if ((flag & known) != 0)
+            continue;
         EXPECT(aw_guard_enter(&guard, 1, flag), -EINVAL);
         EXPECT(aw_guard_error(&guard), -EINVAL);
         EXPECT(aw_guard_leave(&guard), -ENOENT);
