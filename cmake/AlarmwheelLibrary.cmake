@@ -15,6 +15,7 @@ set(alarmwheel_sources
   src/engine/clock.c
   src/engine/pending.c
   src/engine/frame.c
+  src/engine/report.c
   src/engine/alarm.c
   src/engine/burn.c
   src/engine/disposition.c
@@ -76,7 +77,7 @@ add_library(alarmwheel_objects OBJECT ${alarmwheel_sources} ${alarmwheel_headers
 target_include_directories(alarmwheel_objects
   PUBLIC "${PROJECT_SOURCE_DIR}/include"
   PRIVATE "${PROJECT_SOURCE_DIR}/src")
-target_compile_definitions(alarmwheel_objects PRIVATE _GNU_SOURCE)
+target_compile_definitions(alarmwheel_objects PRIVATE _GNU_SOURCE $<$<BOOL:${ALARMWHEEL_DEBUG}>:AW_DEBUG>)
 alarmwheel_compile(alarmwheel_objects)
 
 # libc is called through the table that the loader fills in at the start, never through the lazy binder, which the

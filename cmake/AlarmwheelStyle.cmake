@@ -9,7 +9,7 @@ find_program(ALARMWHEEL_GCOVR NAMES gcovr)
 mark_as_advanced(ALARMWHEEL_CLANG_FORMAT ALARMWHEEL_CLANG_TIDY ALARMWHEEL_GCOVR)
 
 set(format_files
-  find include src tests examples -type f "(" -name "*.[ch]" -o -name "*.cpp" ")" -exec)
+  find include src tests examples -type f "(" -name "*.[ch]" -o -name "*.[ch]pp" ")" -exec)
 
 if(ALARMWHEEL_CLANG_FORMAT)
   add_custom_target(format

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 #
 # aw_add_check_test(name SOURCES file... LABELS label... [TIMEOUT seconds] [LIBRARIES library...]
-#                   [DEFINITIONS def...] [ENVIRONMENT VAR=value...] [RUN_SERIAL])
+#                   [DEFINITIONS def...] [ENVIRONMENT VAR=value...] [RUN_SERIAL] [MEMCHECK])
 #
 # A test program on Check, linked with the static library, of which it may see the internals. For each function
-# __wrap_f in its sources the linker sends it the calls of f (ld --wrap): fakes, and faults.
+# __wrap_f in its sources the linker sends it the calls of f (ld --wrap): fakes, and faults. MEMCHECK: also under
+# valgrind, where that is installed.
 
 # Kernels with many bits of address randomisation leave older ThreadSanitizers no room; setarch turns it off.
 set(alarmwheel_test_launcher "")
@@ -27,7 +28,7 @@ set(alarmwheel_test_environment
   "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
 
 function(aw_add_check_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "RUN_SERIAL" "TIMEOUT"
+  cmake_parse_arguments(PARSE_ARGV 1 arg "RUN_SERIAL;MEMCHECK" "TIMEOUT"
     "SOURCES;LABELS;LIBRARIES;DEFINITIONS;ENVIRONMENT")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES OR NOT arg_LABELS)
     message(FATAL_ERROR "aw_add_check_test(${name}): needs SOURCES and LABELS; "
@@ -58,4 +59,18 @@ function(aw_add_check_test name)
     TIMEOUT ${arg_TIMEOUT}
     RUN_SERIAL "${arg_RUN_SERIAL}"
     ENVIRONMENT "${alarmwheel_test_environment};${arg_ENVIRONMENT}")
+  if(arg_MEMCHECK AND ALARMWHEEL_VALGRIND AND NOT ALARMWHEEL_SANITIZE AND NOT ALARMWHEEL_COVERAGE)
+    aw_add_memcheck(${name} "${arg_ENVIRONMENT}")
+  endif()
+endfunction()
+
+# The same program once more, under valgrind: an error in a forked test ends that one with status 99.
+find_program(ALARMWHEEL_VALGRIND valgrind)
+mark_as_advanced(ALARMWHEEL_VALGRIND)
+function(aw_add_memcheck name environment)
+  add_test(NAME memcheck_${name}
+    COMMAND "${ALARMWHEEL_VALGRIND}" --quiet --error-exitcode=99 --leak-check=no "$<TARGET_FILE:${name}>")
+  set_tests_properties(memcheck_${name} PROPERTIES
+    LABELS memcheck TIMEOUT 600
+    ENVIRONMENT "${alarmwheel_test_environment};${environment};CK_DEFAULT_TIMEOUT=300")
 endfunction()

@@ -198,7 +198,7 @@ AW_API int aw_guard_rewind(int mark);
 #define AWI_GUARD_PASTE(line) awi_scope_##line
 #define AWI_GUARD(scope, entered, timeout_ns, flags)                                                     \
     for (struct awi_guard_scope scope __attribute__((cleanup(awi_guard_scope_end))) =                    \
-             awi_guard_scope_begin((entered), (timeout_ns), AWI_GUARD_FLAGS(flags), __FILE__, __LINE__); \
+             { (entered), awi_guard_ns(timeout_ns), AWI_GUARD_FLAGS(flags), 0, 0, __FILE__, __LINE__ }; \
          awi_guard_scope_next(&scope);)                                                                  \
         if (((flags)&AW_GUARD_ESCAPE) != 0u && scope.phase == AWI_GUARD_SET) {                           \
             if (sigsetjmp(scope.guard->awi_env, 0) == 0)                                                 \
@@ -224,11 +224,10 @@ AW_API int awi_guard_scope_next(struct awi_guard_scope *scope);
 AW_API void awi_guard_scope_set(struct awi_guard_scope *scope, const void *frame, const void *caller);
 AW_API void awi_guard_scope_landed(struct awi_guard_scope *scope);
 AW_API void awi_guard_scope_end(struct awi_guard_scope *scope);
-static inline struct awi_guard_scope awi_guard_scope_begin(struct aw_guard *guard, uint64_t timeout_ns,
-                                                           unsigned flags, const char *file, int line)
+/* Converts as a parameter does: no narrowing for C++ to complain of. */
+static inline uint64_t awi_guard_ns(uint64_t ns)
 {
-    struct awi_guard_scope scope = { guard, timeout_ns, flags, 0, 0, file, line };
-    return scope;
+    return ns;
 }
 static inline unsigned awi_guard_scope_once(struct awi_guard_scope *scope)
 {

@@ -37,4 +37,30 @@ static inline const void *awi_context_stack(const void *context)
 #endif
 }
 
+/* Where the interrupted code stands; 0: not known. */
+static inline uintptr_t awi_context_pc(const void *context)
+{
+#ifdef AWI_CONTEXT_PC
+    return (uintptr_t)AWI_CONTEXT_PC((const ucontext_t *)context);
+#else
+    (void)context;
+    return 0;
+#endif
+}
+
+/*
+ * Gives a handler that is not going to return the interrupted code's rounding and traps. On x86 the kernel has
+ * reset them for the handler; the other machines' handlers inherit them.
+ */
+static inline void awi_context_restore_float(const void *context)
+{
+#if defined(__x86_64__) && !defined(__ILP32__)
+    const fpregset_t saved = ((const ucontext_t *)context)->uc_mcontext.fpregs;
+    if (saved != NULL)
+        __asm__ volatile("fldcw %0\n\tldmxcsr %1" : : "m"(saved->cwd), "m"(saved->mxcsr));
+#else
+    (void)context;
+#endif
+}
+
 #endif

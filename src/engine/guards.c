@@ -14,6 +14,7 @@
 #include "../busy.h"
 #include "burn.h"
 #include "disposition.h"
+#include "report.h"
 
 /* Guards on processor time, and those with a hard limit, have timers of their own. */
 AWI_OUTLINE static void drop_timers(uint64_t kept)
@@ -61,6 +62,7 @@ void awi_guards_prune_slow(const void *here)
         --alive;
     if (alive == depth)
         return;
+    awi_report_gone(alive);
     awi_guards_drop(alive);
 }
 

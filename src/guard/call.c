@@ -3,14 +3,13 @@
  * call.c: the loop around a guarded system call. Owner thread, program context. What the handler does for
  * it is in pending.c (the need, and the nag) and cancel.c (the program counter).
  *
- *     publish the call and its time-out
  *  1  seen = awi.runs
+ *     publish the call and its time-out, which from here on is an alarm that will come
  *  2  anything pending?  then take the call back, dispatch, and begin again
  *  3  the stub: awi.runs == seen ?  execute
  *
  * Whatever raises a flag is a run of the handler on this thread, or rings the doorbell, which is one: between
- * 1 and the instruction it is seen by 3, before 1 by 2. The time-out is not looked at in 2: it is an alarm
- * that will come.
+ * 1 and the instruction it is seen by 3, before 1 by 2. So is the time-out's alarm.
  *
  * Without a stub the call is a plain one of libc: a handler that comes between 2 and the instruction is
  * missed, and comes again, by the nag, until it finds the call asleep and ends it with EINTR. That takes 50
@@ -139,9 +138,9 @@ static inline long make(const struct attempt *attempt, uint64_t seen)
 /* One round. True: it is settled. */
 static bool try(struct attempt *attempt)
 {
-    int error = publish(attempt, !has_stub());
     uint64_t seen = AWI_LOAD(awi.runs);
     awi_order();
+    int error = publish(attempt, !has_stub());
     if (AWI_UNLIKELY(error < 0)) {
         take_back(attempt);
         attempt->result = error;
@@ -252,9 +251,9 @@ AWI_OUTLINE long awi_call(long a, long b, long c, long d, uint64_t timeout_ns, c
         return refused(&attempt, outer);
 #if AWI_HAVE_STUB
     if (AWI_LIKELY(has_stub() && attempt.deadline_ns >= AWI_LOAD(awi.armed_at))) {
-        (void)publish(&attempt, false);
         uint64_t seen = AWI_LOAD(awi.runs);
         awi_order();
+        (void)publish(&attempt, false);
         if (AWI_LIKELY(awi_flags() == 0)) {
             long result = awi_stub(call->number, attempt.argument, seen);
             take_back(&attempt);

@@ -25,6 +25,7 @@
 #include "../engine/context.h"
 #include "../engine/cover.h"
 #include "../engine/guards.h"
+#include "../engine/report.h"
 #include "cleanup.h"
 #include "expiry.h"
 #include "frames.h"
@@ -53,11 +54,61 @@ static bool is_busy(const void *stack, const void *frame)
     return busy >= (uintptr_t)stack && busy < (uintptr_t)frame;
 }
 
+/* The frame to land in was left by longjmp: it lies below the stack, or was written over. */
+static bool is_gone(const struct awi_guard_entry *entry, const void *stack)
+{
+    return awi_frame_is_gone(entry->landing.frame, stack) || !awi_guard_was_entered(entry->guard);
+}
+
 static bool is_reachable(const struct awi_guard_entry *entry, const void *stack)
 {
     return awi_frame_is_on_stack(stack) && awi_frame_is_on_stack(entry->landing.frame) &&
-           (uintptr_t)stack <= (uintptr_t)entry->landing.frame && awi_guard_was_entered(entry->guard) &&
            !is_busy(stack, entry->landing.frame) && getpid() == AWI_LOAD(awi.pid);
+}
+
+/* What keeps an escape from the handler; AWI_OBSTACLE_NONE: nothing. */
+static enum awi_obstacle obstacle(const struct awi_guard_entry *entry, const struct awi_frames *frames,
+                                  const void *stack, uintptr_t *stopped_at)
+{
+    if (!is_reachable(entry, stack))
+        return is_busy(stack, entry->landing.frame) ? AWI_OBSTACLE_LIBRARY : AWI_OBSTACLE_STACK;
+    bool can_be_asked = AWI_UNWINDS_IN_HANDLERS && frames->pc != 0 &&
+                        (!awi_frames_include_malloc(entry->landing.code) || awi_escape_assume_dynamic);
+    if (frames->trampoline != NULL && !can_be_asked)
+        return AWI_OBSTACLE_HANDLER;
+    enum awi_leave leave = awi_frames_leave(frames, stopped_at);
+    return leave == AWI_LEAVE       ? AWI_OBSTACLE_NONE
+           : leave == AWI_LEAVE_NOT ? AWI_OBSTACLE_FRAME
+                                    : AWI_OBSTACLE_DEAD;
+}
+
+/*
+ * The guard to escape to, if nothing keeps from that; else `depth`. A dead guard that is found on the way is
+ * none any more: neither an escaping one nor one to nag for.
+ */
+static uint32_t choose(struct awi_frames *frames, uint64_t expired, const void *stack, const void *context)
+{
+    while (expired != 0) {
+        uint32_t target = find_target(expired);
+        if (target == AWI_LOAD(awi.depth))
+            break;
+        struct awi_guard_entry *entry = &awi.guards[target];
+        uintptr_t stopped_at = 0;
+        frames->landing = &entry->landing;
+        enum awi_obstacle found =
+            is_gone(entry, stack) ? AWI_OBSTACLE_DEAD : obstacle(entry, frames, stack, &stopped_at);
+        if (found == AWI_OBSTACLE_NONE)
+            return target;
+        if (found != AWI_OBSTACLE_DEAD) {
+            if (context != NULL)
+                awi_report_obstacle(target, found, context, stopped_at);
+            break;
+        }
+        AWI_STORE(entry->how, entry->how & ~AW_GUARD_ESCAPE);
+        __atomic_fetch_or(&awi.told, UINT64_C(1) << target, __ATOMIC_RELAXED);
+        expired &= ~(UINT64_C(1) << target);
+    }
+    return AWI_LOAD(awi.depth);
 }
 
 static _Noreturn void jump(uint32_t index)
@@ -66,35 +117,20 @@ static _Noreturn void jump(uint32_t index)
     siglongjmp(awi.guards[index].guard->awi_env, 1);
 }
 
-#if AWI_UNWINDS_IN_HANDLERS && defined(AWI_CONTEXT_PC)
 void awi_escape_from_handler(void *context, const void *trampoline, uint64_t expired)
 {
     const ucontext_t *interrupted = context;
-    uint32_t target = find_target(expired);
-    if (target == AWI_LOAD(awi.depth))
-        return;
-    const struct awi_guard_entry *entry = &awi.guards[target];
-    if (!is_reachable(entry, awi_context_stack(context)))
-        return;
-    if (awi_frames_include_malloc(entry->landing.code) && !awi_escape_assume_dynamic)
-        return;
-    struct awi_frames frames = { .landing = &entry->landing,
-                                 .trampoline = trampoline,
-                                 .pc = (uintptr_t)AWI_CONTEXT_PC(interrupted),
+    struct awi_frames frames = { .trampoline = trampoline,
+                                 .pc = awi_context_pc(context),
                                  .is_at_call = awi_interrupt_is_at_call(context) };
-    uintptr_t stopped_at;
-    if (!awi_frames_can_be_left(&frames, &stopped_at))
+    uint32_t target = choose(&frames, expired, awi_context_stack(context), context);
+    if (target == AWI_LOAD(awi.depth))
         return;
     __builtin_memcpy(interrupted_mask, &interrupted->uc_sigmask, _NSIG / 8);
     from_call = frames.is_at_call;
+    awi_context_restore_float(context);
     jump(target);
 }
-#else
-void awi_escape_from_handler(void *context, const void *trampoline, uint64_t expired)
-{
-    (void)context, (void)trampoline, (void)expired;
-}
-#endif
 
 /* Told or not: the guards that no shield is raised against. */
 static uint64_t expired_guards(void)
@@ -116,21 +152,16 @@ static void block_signals(void)
 void awi_escape_at_safepoint(const void *here)
 {
     uint64_t expired = expired_guards();
-    if (expired == 0)
-        return;
-    uint32_t target = find_target(expired);
+    struct awi_frames frames = { .here = here };
+    uint32_t target = choose(&frames, expired, here, NULL);
     if (target < AWI_LOAD(awi.depth)) {
-        const struct awi_guard_entry *entry = &awi.guards[target];
-        struct awi_frames frames = { .landing = &entry->landing, .here = here };
-        uintptr_t stopped_at;
-        if (is_reachable(entry, here) && awi_frames_can_be_left(&frames, &stopped_at)) {
-            block_signals();
-            from_call = false;
-            jump(target);
-        }
-        /* In a callback of qsort, say: as soon as that is left the handler shall do it. */
-        __atomic_fetch_and(&awi.told, ~expired, __ATOMIC_RELAXED);
+        block_signals();
+        from_call = false;
+        jump(target);
     }
+    /* In a callback of qsort, say: as soon as that is left the handler shall do it. */
+    if (expired != 0 && find_target(expired) < AWI_LOAD(awi.depth))
+        __atomic_fetch_and(&awi.told, ~expired, __ATOMIC_RELAXED);
     awi_cover_slow(false);
 }
 
@@ -153,6 +184,7 @@ AWI_OUTLINE void awi_escape_landed(struct aw_guard *guard)
     uint64_t told = AWI_LOAD(awi.told);
     AWI_STORE(awi.shields, shields + 1);
     awi_order();
+    awi_report_escaped(awi_guard_index(guard));
     (void)aw_guard_leave(guard);
     if (from_call)
         pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);

@@ -15,6 +15,7 @@
 #include "../engine/disposition.h"
 #include "../engine/engine.h"
 #include "../engine/pending.h"
+#include "../engine/report.h"
 
 static uint64_t next_nag(uint64_t guards, uint64_t now_ns)
 {
@@ -62,7 +63,8 @@ uint64_t awi_guard_expire(uint64_t now_ns)
         uint64_t nag = next_nag(nagged, now_ns);
         next = nag < next ? nag : next;
     }
-    return next;
+    uint64_t report = awi_report_next(nagged);
+    return report < next ? report : next;
 }
 
 void awi_guard_deliver(void *context, const void *trampoline)
@@ -70,6 +72,7 @@ void awi_guard_deliver(void *context, const void *trampoline)
     awi_hard_strike(awi_context_stack(context));
     uint64_t nagged = awi_nagging_guards();
     bool is_call = AWI_LOAD(awi.call_is_plain) != 0 && awi_call_is_due(awi_clock_now());
+    awi_report_hidden(nagged, context);
     if (nagged != 0)
         awi_escape_from_handler(context, trampoline, nagged);
     if (nagged == 0 && !is_call)

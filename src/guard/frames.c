@@ -39,7 +39,7 @@ struct walk {
     uintptr_t objects[ALLOWED_MAX + 2];
     unsigned objects_count;
     bool last_was_fit; /* the frame before this one, of which only now is known that it is not the last */
-    bool reached;
+    enum awi_leave result;
     uintptr_t pc;
 };
 
@@ -99,7 +99,8 @@ static bool visit_beyond(struct walk *walk, const struct frame *frame)
 {
     if (frame->stack > (uintptr_t)walk->frames->landing->frame) {
         /* Another call's frame may lie where the one with the guard was: that one was left by longjmp. */
-        walk->reached = frame->pc == (uintptr_t)walk->frames->landing->caller;
+        bool is_there = frame->pc == (uintptr_t)walk->frames->landing->caller;
+        walk->result = is_there ? AWI_LEAVE : AWI_LEAVE_DEAD;
         return false;
     }
     /* Another handler stands between, be it above the guard's very function. */
@@ -153,13 +154,13 @@ static void find_objects(struct walk *walk, const void *code)
     }
 }
 
-AWI_OUTLINE bool awi_frames_can_be_left(const struct awi_frames *frames, uintptr_t *stopped_at)
+AWI_OUTLINE enum awi_leave awi_frames_leave(const struct awi_frames *frames, uintptr_t *stopped_at)
 {
-    struct walk walk = { .frames = frames };
+    struct walk walk = { .frames = frames, .result = AWI_LEAVE_NOT };
     find_objects(&walk, frames->landing->code);
     _Unwind_Backtrace(visit, &walk);
     *stopped_at = walk.pc;
-    return walk.reached;
+    return walk.result;
 }
 
 AWI_OUTLINE void awi_frames_warm(void)
@@ -167,7 +168,7 @@ AWI_OUTLINE void awi_frames_warm(void)
     uintptr_t stopped_at;
     const struct awi_landing landing = { AWI_HERE, NULL, (const void *)awi_frames_warm };
     struct awi_frames frames = { .landing = &landing, .here = AWI_HERE };
-    (void)awi_frames_can_be_left(&frames, &stopped_at);
+    (void)awi_frames_leave(&frames, &stopped_at);
 }
 
 bool awi_frames_include_malloc(const void *code)

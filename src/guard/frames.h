@@ -23,11 +23,17 @@ struct awi_frames {
     const void *here;
 };
 
+enum awi_leave {
+    AWI_LEAVE,
+    AWI_LEAVE_NOT,
+    AWI_LEAVE_DEAD /* the frame to land in is not there any more: another call's lies in its place */
+};
+
 /*
  * AS-Safe where AWI_UNWINDS_IN_HANDLERS, and awi_frames_warm was called. *stopped_at: the code of the frame
  * that forbids it.
  */
-bool awi_frames_can_be_left(const struct awi_frames *frames, uintptr_t *stopped_at);
+enum awi_leave awi_frames_leave(const struct awi_frames *frames, uintptr_t *stopped_at);
 
 /* Unwinds once, so that whatever the unwinder sets up at first is done before a handler needs it. */
 void awi_frames_warm(void);

@@ -28,6 +28,7 @@
 #include "../engine/cover.h"
 #include "../engine/engine.h"
 #include "../engine/guards.h"
+#include "../engine/report.h"
 #include "escape.h"
 #include "expiry.h"
 #include "frames.h"
@@ -61,6 +62,7 @@ static inline void push(struct aw_guard *guard, uint32_t depth, uint64_t deadlin
     entry->guard = guard;
     entry->shields = AWI_LOAD(awi.shields);
     entry->how = how;
+    awi_report_pushed(depth);
     awi_order();
     AWI_STORE(awi.depth, depth + 1);
     awi_order();
@@ -89,8 +91,10 @@ AWI_OUTLINE static int make_room(const struct aw_guard *guard)
     awi_guards_prune(AWI_HERE);
     uint32_t depth = AWI_LOAD(awi.depth);
     uint32_t index = find(guard, depth);
-    if (index < depth)
+    if (index < depth) {
+        awi_report_again(index, guard);
         awi_guards_drop(index);
+    }
     return index < AWI_GUARD_DEPTH ? (int)index : -EAGAIN;
 }
 
@@ -133,6 +137,7 @@ static inline int enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned fl
 static int not_entered(struct aw_guard *guard, int error)
 {
     uint32_t depth = AWI_LOAD(awi.depth);
+    awi_report_not_entered(guard, error);
     if (!awi_owner || find(guard, depth) == depth) {
         guard->awi_state = AWI_FAILED;
         guard->awi_error = error;
@@ -268,6 +273,7 @@ AWI_OUTLINE static int leave_slow(struct aw_guard *guard)
     guard->awi_state = AWI_LEFT;
     if (is_dropped)
         return 0; /* by rewind, or it is of an engine before */
+    awi_report_left(index);
     AWI_STORE(awi.depth, index);
     awi_order();
     if (index < AWI_LOAD(awi.base))
@@ -296,6 +302,7 @@ int aw_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags)
 {
     if (AWI_UNLIKELY(guard == NULL))
         return -EINVAL;
+    awi_report_entering(guard, AWI_CALLER);
     int result = enter(guard, timeout_ns, flags);
     return AWI_LIKELY(result == 0) ? 0 : not_entered(guard, result);
 }
@@ -327,6 +334,7 @@ int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, i
 {
     if (guard == NULL || fn == NULL)
         return -EINVAL;
+    awi_report_entering(guard, AWI_CALLER);
     if ((flags & AW_GUARD_ESCAPE) != 0)
         return call_escaping(guard, timeout_ns, flags, fn, arg);
     int result = aw_guard_enter(guard, timeout_ns, flags);

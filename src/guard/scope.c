@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "../engine/frame.h"
+#include "../engine/report.h"
 #include "escape.h"
 #include "expiry.h"
 #include "state.h"
@@ -38,6 +39,7 @@ static unsigned begin(struct awi_guard_scope *scope)
 {
     if ((scope->flags & AW_GUARD_ESCAPE) != 0 && scope->guard != NULL)
         return SET;
+    awi_report_entering_scope(scope);
     int result = aw_guard_enter(scope->guard, scope->timeout_ns, scope->flags);
     entered(scope, result);
     return result == 0 ? BODY : EXPIRED;
@@ -67,6 +69,7 @@ int awi_guard_scope_next(struct awi_guard_scope *scope)
 /* The return address lies in the object that holds the guard: what an escape may leave. */
 AWI_OUTLINE void awi_guard_scope_set(struct awi_guard_scope *scope, const void *frame, const void *caller)
 {
+    awi_report_entering_scope(scope);
     int result = awi_guard_enter(
         scope->guard, scope->timeout_ns, scope->flags,
         &(struct awi_landing){ .frame = frame, .caller = caller, .code = __builtin_return_address(0) });

@@ -9,7 +9,7 @@ cd "$root" || exit 1
 bad=0
 
 files=$(find CMakeLists.txt cmake examples include src tests .ci \
-    -type f \( -name '*.[chS]' -o -name '*.cpp' -o -name '*.cmake' -o -name '*.in' -o -name '*.map' -o -name '*.sh' \
+    -type f \( -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.cmake' -o -name '*.in' -o -name '*.map' -o -name '*.sh' \
     -o -name CMakeLists.txt -o -name run \) 2>/dev/null)
 [ -n "$files" ] || { echo "no files under $root"; exit 1; }
 
@@ -20,14 +20,14 @@ for file in $files; do
     head -n 2 "$file" | grep -q 'SPDX-License-Identifier: MIT' || { echo "$file: no SPDX line"; bad=1; }
     awk -v file="$file" '
         /[ \t\r]$/ { print file ":" FNR ": blanks at the end"; bad = 1 }
-        /\t/ && file !~ /\.S$/ { print file ":" FNR ": a tab"; bad = 1 }
-        length($0) > 110 && file ~ /\.([chS]|cpp)$/ { print file ":" FNR ": " length($0) " columns"; bad = 1 }
+        /\t/ { print file ":" FNR ": a tab"; bad = 1 }
+        length($0) > 110 && file ~ /\.([ch]|[ch]pp)$/ { print file ":" FNR ": " length($0) " columns"; bad = 1 }
         # The words are put together here so that this file passes.
         $0 ~ "(^|[^A-Za-z_.])(TO" "DO|FIX" "ME|XX" "X)($|[^A-Za-z_])" { print file ":" FNR ": " $0; bad = 1 }
         END { exit bad }' "$file" || bad=1
 done
 
-for file in $(find src include -type f -name '*.[chS]' 2>/dev/null); do
+for file in $(find src include -type f -name '*.[ch]' 2>/dev/null); do
     lines=$(wc -l <"$file")
     [ "$lines" -le 500 ] || { echo "$file: $lines lines; what second idea does it hold?"; bad=1; }
 done
