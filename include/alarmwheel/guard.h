@@ -134,8 +134,9 @@ AW_API int aw_unshield(void);
 /*
  * Escapes may leave the code of the module (program or shared library) that contains `address`, as that of
  * the guard's own. Promise that to be left in the middle does not hurt it. At most 16. Returns 0. Errors:
- * -EINVAL (no module there); -EPERM (libc, the loader, whatever contains malloc, the unwinder); -ENOSPC. It holds until
- * the process ends, also for an engine that is started later.
+ * -EINVAL (no module there); -EPERM (libc, the loader, whatever contains malloc, the unwinder); -ENOSPC. It
+ * holds until the process ends, also for an engine that is started later. In a program that is not position
+ * independent take the address of a library's function from dlsym(3): `&function` lies in the program.
  */
 AW_API int aw_guard_allow(const void *address);
 

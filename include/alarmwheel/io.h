@@ -20,7 +20,7 @@
  *
  * For all functions here: AS-Unsafe; owner thread. Inside a callback no other callback runs while they
  * block, and guards entered outside the callback do not bound them. Kernel sleeps that no signal ends (a
- * dead NFS server) they cannot end either.
+ * dead NFS server) they cannot end either; nor any call while the program blocks the alarm's signal.
  *
  * Needs the types of POSIX.1-2008: define _POSIX_C_SOURCE 200809L or _GNU_SOURCE in C11 mode.
  */

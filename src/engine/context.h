@@ -49,8 +49,8 @@ static inline uintptr_t awi_context_pc(const void *context)
 }
 
 /*
- * Gives a handler that is not going to return the interrupted code's rounding and traps. On x86 the kernel has
- * reset them for the handler; the other machines' handlers inherit them.
+ * Gives a handler that is not going to return the interrupted code's rounding and traps. On x86 the kernel
+ * has reset them for the handler; the other machines' handlers inherit them.
  */
 static inline void awi_context_restore_float(const void *context)
 {

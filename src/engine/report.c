@@ -291,7 +291,7 @@ void awi_report_escaped(uint32_t index)
 
 /* ---- the handler's part: escapes that are put off ---- */
 
-/* An escaping guard, and what leads to it: that it has expired, or one between it and the next escaping one. */
+/* An escaping guard, and what leads to it: its own expiry, or that of one between it and the next such. */
 struct target {
     uint32_t index;
     uint64_t expired;  /* those that have; 0: it is not to be escaped to */
@@ -398,12 +398,11 @@ static void report_deferred(const struct target *target, enum awi_obstacle obsta
     begin_line(&line, &entries[target->index].place);
     ADD(&line, "its escape is put off for more than a second: ");
     add_obstacle(&line, obstacle, stopped_at);
-#ifdef AWI_CONTEXT_PC
-    ADD(&line, "; the program is at ");
-    add_address(&line, (uintptr_t)AWI_CONTEXT_PC((const ucontext_t *)context));
-#else
-    (void)context;
-#endif
+    uintptr_t pc = awi_context_pc(context);
+    if (pc != 0) {
+        ADD(&line, "; the program is at ");
+        add_address(&line, pc);
+    }
     print(&line);
     errno = saved_errno;
 }

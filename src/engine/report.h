@@ -30,8 +30,8 @@ enum awi_obstacle {
 #ifdef AW_DEBUG
 
 /*
- * Program context, any thread. Which guard is about to be entered, and where: AW_GUARD knows the line; else it
- * is who has called, unless AW_GUARD has.
+ * Program context, any thread. Which guard is about to be entered, and where: AW_GUARD knows the line; else
+ * it is who has called, unless AW_GUARD has.
  */
 void awi_report_entering_scope(const struct awi_guard_scope *scope);
 void awi_report_entering(const struct aw_guard *guard, const void *caller);
@@ -53,8 +53,8 @@ void awi_report_left(uint32_t index);
 void awi_report_escaped(uint32_t index);
 
 /*
- * The handler, whose context it is. The guard at `index` is to be escaped to, and cannot. `stopped_at`: the
- * code of the frame, 0 if it is not that.
+ * The handler, whose context it is. The guard at `index` is to be escaped to, and cannot be. `stopped_at`:
+ * the code of the frame that forbids it.
  */
 void awi_report_obstacle(uint32_t index, enum awi_obstacle obstacle, const void *context,
                          uintptr_t stopped_at);

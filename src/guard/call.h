@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * call.h: a guarded system call, for the functions of io.h. call.c is the loop around it, stub.h the stub that
- * makes it, cancel.c the handler's part.
+ * call.h: a guarded system call, for the functions of io.h. call.c is the loop around it, stub.h what makes
+ * it, cancel.c the handler's part.
  */
 #ifndef AWI_CALL_H
 #define AWI_CALL_H

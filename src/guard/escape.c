@@ -38,7 +38,7 @@ uint8_t awi_escape_assume_dynamic;
 static uint64_t interrupted_mask[2];
 static bool from_call;
 
-/* The guard to escape to: the outermost escaping one from the outermost expired one inwards. `depth`: none. */
+/* The guard to escape to: the outermost escaping one, from the outermost expired one inwards; or `depth`. */
 static uint32_t find_target(uint64_t expired)
 {
     uint32_t depth = AWI_LOAD(awi.depth);

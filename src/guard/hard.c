@@ -51,7 +51,8 @@ struct limit {
     const char *file; /* NULL: not known */
     size_t file_length;
     int line;
-    uint32_t state; /* what the guard says of itself while it is there */
+    uint32_t state; /* what the guard says of itself while it is there, */
+    uint32_t how;   /* and its entry on the array: escape.c changes that of one whose frame it finds dead */
 };
 
 static struct limit limits[AWI_GUARD_DEPTH];
@@ -222,13 +223,15 @@ static void strike(unsigned index, uint64_t now_ns)
 }
 
 /*
- * Left by longjmp: it lies beyond the stack's end, or something else lies there now. Memory elsewhere may be
- * gone, and is not read.
+ * Left by longjmp: it lies beyond the stack's end, an escape found its frame dead, or something else lies
+ * there now. Memory elsewhere may be gone, and is not read.
  */
 static bool is_gone(unsigned index, const void *stack)
 {
     const struct aw_guard *guard = awi.guards[index].guard;
     if (awi_frame_is_gone(guard, stack))
+        return true;
+    if (AWI_LOAD(awi.guards[index].how) != limits[index].how)
         return true;
     return awi_frame_is_on_stack(guard) && AWI_LOAD(guard->awi_state) != limits[index].state;
 }
@@ -265,6 +268,7 @@ static void write_limit(struct aw_guard *guard, unsigned index, uint64_t grace_n
     limit->file_length = limit->file != NULL ? strlen(limit->file) : 0;
     limit->line = limit->file != NULL ? guard->awi_line : 0;
     limit->state = guard->awi_state;
+    limit->how = awi.guards[index].how;
 }
 
 static int set(struct aw_guard *guard, uint64_t grace_ns, aw_hard_limit_fn *fn, void *arg)

@@ -14,8 +14,8 @@
  * One that runs above another handler above the stub sees neither: it comes again (awi_nag).
  *
  * The stub is inline, since a function would cost a mispredicted return. The compiler may copy it: each copy
- * has an entry in the section awi_stubs, by which the handler knows it. Its frame is its function's, with that
- * one's unwind information and landing pad.
+ * has an entry in the section awi_stubs, by which the handler knows it. Its frame is its function's, with
+ * that one's unwind information and landing pad.
  *
  * Under ThreadSanitizer signals arrive only in the functions that it intercepts, so there is no stub.
  */

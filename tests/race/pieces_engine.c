@@ -132,7 +132,7 @@ static void near_armed_posix(void)
     shot_arm(&near_shot, MS);
 }
 
-static void shutdown(void)
+static void stop(void)
 {
     result = aw_shutdown();
 }
@@ -176,19 +176,15 @@ const struct race_piece engine_pieces[] = {
       .run = init,
       .check = check_stray_init,
       .signo = SIGALRM },
-    { .name = "h11_shutdown",
-      .setup = near_armed,
-      .run = shutdown,
-      .check = check_shutdown,
-      .flags = KERNEL },
+    { .name = "h11_shutdown", .setup = near_armed, .run = stop, .check = check_shutdown, .flags = KERNEL },
     { .name = "h11_shutdown_posix",
       .setup = near_armed_posix,
-      .run = shutdown,
+      .run = stop,
       .check = check_shutdown,
       .flags = KERNEL },
     { .name = "h21_shutdown",
       .setup = near_and_foreign,
-      .run = shutdown,
+      .run = stop,
       .check = check_foreign_goes_on,
       .flags = KERNEL },
     { .name = NULL },

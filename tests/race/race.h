@@ -32,8 +32,15 @@ struct race_page {
     volatile uint64_t late_ns;         /* ... or, in the pass `late`, here */
     volatile uint64_t slept_ns;        /* fake time spent asleep in poll and ppoll */
     volatile uint64_t injected_ns;     /* the clock at the injection; 0: there was none yet */
+    volatile uint64_t last_ns;         /* and at the second one, of the pass `twice` */
     volatile uint32_t injected_asleep; /* in_sleep then, */
-    volatile uint32_t injected_sleeps; /* and sleeps */
+    volatile uint32_t injected_sleeps; /* and sleeps, */
+    volatile uint32_t injected_stage;  /* and stage; */
+    volatile uint32_t injected_due;    /* the fake alarm was armed, and is the one that went off */
+    volatile uint32_t stage;           /* how far the piece has come, if it says so */
+    volatile uint32_t readied;         /* the peer was made ready */
+    volatile uint32_t peer_moved;      /* what it then moved */
+    volatile uint32_t peer_pid;        /* the peer's process, if it is one */
     volatile uint32_t sleeps;          /* calls of ppoll */
     volatile uint32_t programmed;      /* calls of setitimer that armed */
     volatile uint32_t disarmed;        /* calls of setitimer that disarmed */
@@ -50,9 +57,26 @@ struct race_page {
 
 extern struct race_page *race_page;
 
+/*
+ * Whom a guarded call waits for. The first three run in the tracer, so that the peer becomes ready while the
+ * child stands still, or in the instant in which the alarm wakes it.
+ */
+struct race_peer {
+    void (*prepare)(void);                        /* before the fork: the child has the same descriptors */
+    void (*ready)(bool child_sleeps);             /* or is stopped; it may take at once what comes */
+    void (*tidy)(void);                           /* after the child's end */
+    void (*settle)(void);                         /* in the child, before the first mark; or NULL */
+    long (*call)(uint64_t timeout_ns);            /* the guarded call */
+    void (*account)(long result, bool was_ready); /* after it: who has what? */
+    long partial; /* it may return this if nobody ever gets ready; 0: ETIMEDOUT */
+};
+
 /* 8 KiB in the frame of the child that calls the piece, aligned to 64: it lies above the piece's frames, and
  * outlives them. */
 extern char *race_frame;
+
+/* A function of a piece whose own instructions are boundaries, too: the body of a guard. */
+#define RACE_UNDER_TEST __attribute__((section("awtext"), noinline))
 
 /*
  * What a piece needs of the tracer.
@@ -62,6 +86,8 @@ extern char *race_frame;
  *   SECOND      the second thread is the traced one; at the boundary the main thread goes as far as it can
  *   NO_STRAY    leave out the pass `stray`
  *   BOTH        also a pass in which the alarm comes together with the piece's signal
+ *   READY       the peer becomes ready: when the child sleeps, or at the boundary, before the signal
+ *   ALARM_ONLY  leave out all passes but `alarm`
  */
 #define RACE_ONLY_ARMED 1u
 #define RACE_SLEEPS 2u
@@ -69,6 +95,8 @@ extern char *race_frame;
 #define RACE_SECOND 8u
 #define RACE_NO_STRAY 16u
 #define RACE_BOTH 32u
+#define RACE_READY 64u
+#define RACE_ALARM_ONLY 128u
 
 struct race_piece {
     const char *name;
@@ -77,7 +105,11 @@ struct race_piece {
     void (*check)(void); /* after the second mark: outcome and accounts */
     unsigned flags;
     int signo; /* what is injected; 0: SIGALRM, in all passes */
+    const struct race_peer *peer;
 };
+
+/* The one that this child runs. */
+extern const struct race_piece *race_running;
 
 /* The pieces that this program was linked with: lists that end with a null name, the last one followed by
  * NULL. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define LIMIT 1500
+#define ASLEEP_TRIES 25
 #define SKIP 77
 
 /*
@@ -24,13 +25,27 @@ static const struct race_event events[] = {
     { .name = "stray", .code = SI_USER },
     { .name = "twice", .code = SI_KERNEL, .jump = true, .twice = true },
     { .name = "late", .code = SI_KERNEL, .jump = true, .late = true },
+    { .name = NULL },
 };
 
 /* What else can happen at a boundary: a handler that is not ours runs, perhaps as the alarm comes, or the
  * other thread. */
-static const struct race_event foreign = { .name = "signal", .code = SI_USER };
-static const struct race_event both = { .name = "both", .code = SI_USER, .jump = true, .both = true };
-static const struct race_event thread = { .name = "thread" };
+static const struct race_event foreign_events[] = {
+    { .name = "signal", .code = SI_USER },
+    { .name = "both", .code = SI_USER, .jump = true, .both = true },
+    { .name = "asleep", .asleep = true },
+    { .name = NULL },
+};
+static const struct race_event thread_events[] = { { .name = "thread" }, { .name = NULL } };
+
+/* And where a peer becomes ready as the alarm comes, the instant in which both wake the sleeping child. */
+static const struct race_event ready_events[] = {
+    { .name = "alarm", .code = SI_KERNEL, .jump = true },
+    { .name = "stray", .code = SI_USER },
+    { .name = "asleep", .asleep = true, .alarm_first = true },
+    { .name = "asleep", .asleep = true },
+    { .name = NULL },
+};
 
 /* How often which outcome was seen. */
 struct tally {
@@ -54,6 +69,26 @@ static void count_outcome(struct tally *tally)
     tally->count[i]++;
 }
 
+static const struct race_event *passes_of(const struct race_piece *piece)
+{
+    if (piece->flags & (RACE_THREAD | RACE_SECOND))
+        return thread_events;
+    if (piece->signo != 0)
+        return foreign_events;
+    return piece->flags & RACE_READY ? ready_events : events;
+}
+
+static bool is_left_out(const struct race_piece *piece, const struct race_event *event)
+{
+    if (event->asleep)
+        return !(piece->flags & RACE_SLEEPS);
+    if (event->both)
+        return !(piece->flags & RACE_BOTH);
+    if (piece->flags & RACE_ALARM_ONLY)
+        return !event->jump || event->late || event->twice;
+    return piece->signo == 0 && event->code == SI_USER && piece->flags & RACE_NO_STRAY;
+}
+
 /* Runs all boundaries of one pass. The boundaries at which it went wrong, or -1: no ptrace. */
 static long run_pass(const struct race_piece *piece, const struct race_event *event,
                      const struct race_record *record, const char *broken)
@@ -62,8 +97,11 @@ static long run_pass(const struct race_piece *piece, const struct race_event *ev
     unsigned missed = 0;
     long wrong = 0;
 
-    for (size_t k = 0; k < record->count; k++) {
-        const struct race_boundary *boundary = &record->boundaries[k];
+    size_t count = event->asleep ? ASLEEP_TRIES : record->count;
+    size_t found = event->asleep ? ASLEEP_TRIES : record->found;
+
+    for (size_t k = 0; k < count; k++) {
+        const struct race_boundary *boundary = &record->boundaries[event->asleep ? 0 : k];
         enum race_end end = race_replay(piece, event, boundary);
         char place[128];
 
@@ -73,23 +111,26 @@ static long run_pass(const struct race_piece *piece, const struct race_event *ev
             count_outcome(&tally);
             continue;
         }
-        symbol_of(boundary->address, place, sizeof place);
+        if (event->asleep)
+            snprintf(place, sizeof place, "where it sleeps");
+        else
+            symbol_of(boundary->address, place, sizeof place);
         if (end == RACE_MISSED) {
             if (missed++ == 0)
                 printf("  %s %s, boundary %zu of %zu, %s, hit %u: not reached\n", piece->name, event->name,
-                       k + 1, record->count, place, boundary->hit);
+                       k + 1, count, place, boundary->hit);
             continue;
         }
         if (wrong++ < 5)
             printf("  %s %s, boundary %zu of %zu, %s (%#lx), hit %u: %s\n", piece->name, event->name, k + 1,
-                   record->count, place, (unsigned long)boundary->address, boundary->hit, race_page->failure);
+                   count, place, (unsigned long)boundary->address, boundary->hit, race_page->failure);
         if (broken != NULL)
             break;
     }
-    printf("%-20s %-6s %s: %zu boundaries", piece->name, event->name, broken == NULL ? "as it is" : broken,
-           record->count);
-    if (record->found != record->count)
-        printf(" of %zu", record->found);
+    printf("%-20s %-6s %s: %zu %s", piece->name, event->name, broken == NULL ? "as it is" : broken, count,
+           event->asleep ? "tries" : "boundaries");
+    if (found != count)
+        printf(" of %zu", found);
     printf(": %ld wrong", wrong);
     for (unsigned i = 0; i < tally.words; i++)
         printf(", %u %s", tally.count[i], tally.word[i]);
@@ -113,23 +154,15 @@ static long run_piece(const struct race_piece *piece, const char *broken)
                end != RACE_GOOD ? race_page->failure : "no boundary was seen");
         return -2;
     }
-    if (piece->flags & (RACE_THREAD | RACE_SECOND)) {
-        wrong = run_pass(piece, &thread, &record, broken);
-    } else if (piece->signo != 0) {
-        wrong = run_pass(piece, &foreign, &record, broken);
-        if (wrong == 0 && piece->flags & RACE_BOTH)
-            wrong = run_pass(piece, &both, &record, broken);
-    } else {
-        for (size_t i = 0; i < sizeof events / sizeof events[0] && wrong >= 0; i++) {
-            long more;
+    for (const struct race_event *event = passes_of(piece); event->name != NULL && wrong >= 0; event++) {
+        long more;
 
-            if (events[i].code == SI_USER && piece->flags & RACE_NO_STRAY)
-                continue;
-            more = run_pass(piece, &events[i], &record, broken);
-            wrong = more < 0 ? more : wrong + more;
-            if (broken != NULL && wrong != 0)
-                break;
-        }
+        if (is_left_out(piece, event))
+            continue;
+        more = run_pass(piece, event, &record, broken);
+        wrong = more < 0 ? more : wrong + more;
+        if (broken != NULL && wrong != 0)
+            break;
     }
     return wrong;
 }

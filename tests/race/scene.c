@@ -7,9 +7,6 @@
 
 #include <errno.h>
 
-#include "engine/engine.h"
-#include "engine/pending.h"
-
 uint64_t scene_begin_ns;
 struct shot near_shot, next_shot, far_shot;
 
@@ -118,6 +115,20 @@ void scene_settle(void)
             race_advance_to(race_page->alarm_at_ns);
     }
     race_fail("time passes, and it never comes to rest");
+}
+
+void scene_quiet(void)
+{
+    struct sigaction now;
+
+    race_check(aw_guard_mark() == 0, "%d guards are left", aw_guard_mark());
+    race_check(aw_safepoint() == 0, "a safe point still reports a guard");
+    race_advance_to(race_page->now_ns + 20 * MS);
+    race_check(awi_pending == 0, "flags %#x are left", (unsigned)awi_pending);
+    race_check(aw_safepoint() == 0, "a safe point reports a guard that was left");
+    race_check(race_page->alarm_at_ns == 0, "the alarm goes on for nobody");
+    sigaction(race_alarm_signo(), NULL, &now);
+    race_check(now.sa_flags & SA_RESTART, "SA_RESTART was not restored");
 }
 
 void *scene_frame(size_t offset)

@@ -11,6 +11,9 @@
 
 #include <alarmwheel/alarmwheel.h>
 
+#include "engine/engine.h"
+#include "engine/pending.h"
+
 #define MS UINT64_C(1000000)
 #define US UINT64_C(1000)
 
@@ -56,6 +59,9 @@ int scene_safepoint(void);
 
 /* Is the wheel whole, and the next need covered? */
 void scene_sound(void);
+
+/* Lets time pass after the last guard or guarded call: nobody is told, nagged or interrupted any more. */
+void scene_quiet(void);
 
 /* Memory in a frame that outlives the piece, for guards. */
 void *scene_frame(size_t offset);

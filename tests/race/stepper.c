@@ -226,14 +226,17 @@ static void happen(struct run *run, const struct race_event *event)
 
     if (event->jump && to > race_page->now_ns)
         race_page->now_ns = to;
-    race_page->injected_ns = race_page->now_ns;
+    race_page->injected_ns = race_page->last_ns = race_page->now_ns;
     race_page->injected_asleep = race_page->in_sleep;
     race_page->injected_sleeps = race_page->sleeps;
+    race_page->injected_stage = race_page->stage;
     if (run->piece->flags & (RACE_THREAD | RACE_SECOND)) {
         traced_other_thread(run);
         return;
     }
+    traced_ready(run, false);
     due = race_page->alarm_at_ns != 0 && race_page->alarm_at_ns <= race_page->now_ns;
+    race_page->injected_due = due;
     if (run->piece->flags & RACE_ONLY_ARMED && !due)
         return;
     if (event->both && due)
@@ -242,6 +245,19 @@ static void happen(struct run *run, const struct race_event *event)
         race_page->alarm_at_ns = 0;
     signo = run->piece->signo != 0 ? run->piece->signo : race_alarm_signo();
     inject_signal(run, signo, event->code == SI_KERNEL ? race_alarm_code() : event->code);
+}
+
+/* No boundary: the event happens when it has fallen asleep. */
+static enum race_end run_to_sleep(struct run *run, const struct race_event *event)
+{
+    enum stop stop;
+    enum race_end end;
+
+    run->asleep = event;
+    while ((stop = traced_resume(run, false)) == STOP_SIGNAL)
+        continue;
+    end = traced_finish(run, stop);
+    return end == RACE_GOOD && run->asleep != NULL ? RACE_MISSED : end;
 }
 
 enum race_end race_replay(const struct race_piece *piece, const struct race_event *event,
@@ -253,6 +269,8 @@ enum race_end race_replay(const struct race_piece *piece, const struct race_even
 
     if (end != RACE_GOOD)
         return end;
+    if (event->asleep)
+        return run_to_sleep(&run, event);
     for (unsigned hit = 1;; hit++) {
         if (!run_to(&run, boundary->address, &stop)) {
             end = traced_finish(&run, stop);
@@ -274,6 +292,7 @@ enum race_end race_replay(const struct race_piece *piece, const struct race_even
             if (race_page->alarm_at_ns > race_page->now_ns)
                 race_page->now_ns = race_page->alarm_at_ns;
             race_page->alarm_at_ns = 0;
+            race_page->last_ns = race_page->now_ns;
             inject_signal(&run, race_alarm_signo(), race_alarm_code());
         }
         if (stop == STOP_EXIT || stop == STOP_HANG || race_page->phase == RACE_ENDED)

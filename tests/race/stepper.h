@@ -25,11 +25,13 @@ struct race_record {
 /* What happens at the boundary. */
 struct race_event {
     const char *name;
-    int code;   /* si_code of the signal */
-    bool jump;  /* the clock moves past the deadline first */
-    bool late;  /* and far past it, so that the library takes its alarm for lost */
-    bool both;  /* the piece's signal, and the alarm that is due by then */
-    bool twice; /* the alarm that the handler programs goes off at the same boundary again */
+    int code;         /* si_code of the signal */
+    bool jump;        /* the clock moves past the deadline first */
+    bool late;        /* and far past it, so that the library takes its alarm for lost */
+    bool both;        /* the piece's signal, and the alarm that is due by then */
+    bool twice;       /* the alarm that the handler programs goes off at the same boundary again */
+    bool asleep;      /* it happens when the child has fallen asleep, at no boundary: */
+    bool alarm_first; /* the alarm goes off, and the peer becomes ready; or the other way round */
 };
 
 /* How a run ended. */

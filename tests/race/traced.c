@@ -86,6 +86,7 @@ static void child(const struct race_piece *piece, bool stepped)
 
     memset(frame, 0, sizeof frame);
     race_frame = frame;
+    race_running = piece;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CPU, &busy);
     sigaction(SIGALRM, &plain, NULL);
@@ -157,21 +158,6 @@ bool traced_send_alarm(struct run *run)
     return syscall(SYS_tgkill, run->process, run->traced, race_alarm_signo()) == 0;
 }
 
-/*
- * The traced thread sleeps: only the alarm can wake it. The kernel's timer would go off when its time has
- * come, so the clock moves there. Without an armed alarm nothing ever wakes it.
- */
-static bool wake_sleeper(struct run *run)
-{
-    if (race_page->alarm_at_ns == 0) {
-        race_fail("asleep for ever in a system call: no alarm is armed");
-        return false;
-    }
-    if (race_page->alarm_at_ns > race_page->now_ns)
-        race_page->now_ns = race_page->alarm_at_ns;
-    return traced_send_alarm(run);
-}
-
 /* Others may want this processor, too: after some turns, a turn is given for longer. */
 static void let_others_run(unsigned turns)
 {
@@ -179,6 +165,58 @@ static void let_others_run(unsigned turns)
         sched_yield();
     else
         usleep(50);
+}
+
+void traced_ready(const struct run *run, bool child_sleeps)
+{
+    if (!(run->piece->flags & RACE_READY) || race_page->readied)
+        return;
+    race_page->readied = 1;
+    run->piece->peer->ready(child_sleeps);
+}
+
+/*
+ * The traced thread sleeps. Its peer becomes ready, or another's signal comes; as the alarm goes off,
+ * perhaps: the two are next to each other on this processor, before the sleeper has a turn.
+ */
+static void serve_sleeper(struct run *run)
+{
+    const struct race_event *event = run->asleep;
+
+    run->asleep = NULL;
+    if (event != NULL) {
+        race_page->now_ns = race_page->jump_ns;
+        race_page->injected_ns = race_page->last_ns = race_page->now_ns;
+        if (run->piece->signo != 0)
+            syscall(SYS_tgkill, run->process, run->traced, run->piece->signo);
+        if (!event->alarm_first)
+            traced_ready(run, true);
+        if (race_page->alarm_at_ns != 0 && race_page->alarm_at_ns <= race_page->now_ns)
+            traced_send_alarm(run);
+    }
+    traced_ready(run, true);
+    /* What the kernel passes on in the background takes a moment. */
+    for (unsigned turns = 0; turns < 500 && asleep(run, run->traced); turns++)
+        let_others_run(turns);
+}
+
+/*
+ * The traced thread sleeps, and nobody else will wake it: only the alarm can. The kernel's timer would go off
+ * when its time has come, so the clock moves there. Without an armed alarm nothing ever wakes it.
+ */
+static bool wake_sleeper(struct run *run)
+{
+    if (run->asleep != NULL || (run->piece->flags & RACE_READY && !race_page->readied)) {
+        serve_sleeper(run);
+        return true;
+    }
+    if (race_page->alarm_at_ns == 0) {
+        race_fail("asleep for ever in a system call: no alarm is armed");
+        return false;
+    }
+    if (race_page->alarm_at_ns > race_page->now_ns)
+        race_page->now_ns = race_page->alarm_at_ns;
+    return traced_send_alarm(run);
 }
 
 static enum stop next_stop(struct run *run)
@@ -269,6 +307,8 @@ static void kill_child(struct run *run)
         reap(run->process);
     }
     run->exited = true;
+    if (run->piece->peer != NULL)
+        run->piece->peer->tidy();
 }
 
 /* Forks a child and brings it to its first mark. */
@@ -279,6 +319,8 @@ enum race_end traced_start(struct run *run, const struct race_piece *piece, bool
     *run = (struct run){ .piece = piece, .started_s = real_seconds() };
     memset(race_page, 0, sizeof *race_page);
     race_page->now_ns = UINT64_C(1000000000);
+    if (piece->peer != NULL)
+        piece->peer->prepare();
     fflush(stdout);
     run->process = fork();
     if (run->process < 0) {

@@ -17,6 +17,7 @@ struct run {
     bool exited;
     int status;
     uint64_t started_s;
+    const struct race_event *asleep; /* happens when it has fallen asleep; NULL: nothing of that kind */
 };
 
 /* What the tracer sees at a stop. */
@@ -41,6 +42,9 @@ uintptr_t traced_pc(const struct run *run);
 
 /* The alarm goes off: sent as SI_TKILL, and made the kernel's own when it is delivered. */
 bool traced_send_alarm(struct run *run);
+
+/* The peer becomes ready, if this piece has one that does and it has not yet. */
+void traced_ready(const struct run *run, bool child_sleeps);
 
 /* Wakes the other thread of a piece that has one. */
 void traced_go(void);

@@ -32,6 +32,7 @@ int __wrap_timer_delete(timer_t timer);
 int __wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask);
 
 struct race_page *race_page;
+const struct race_piece *race_running;
 char *race_frame;
 
 /*

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * consumer.cpp: what consumer.c does, from C++11 to C++20: a timer whose callback finds an object, and a read
- * that a guard ends, by the macro and by aw_guard_call.
+ * that a guard ends, by the macro, by aw_guard_call, and by the scopes of alarmwheel.hpp.
  */
 #include <cerrno>
 #include <cstdio>
 #include <unistd.h>
 
 #include <alarmwheel/alarmwheel.h>
+#include <alarmwheel/alarmwheel.hpp>
 
 namespace
 {
@@ -89,6 +90,20 @@ int run()
     if (!thrown || aw_guard_mark() != 0)
         return fail(10, "an exception left its guard behind");
 
+    thrown = false;
+    const auto begin = std::chrono::steady_clock::now();
+    try {
+        aw::guard scope(std::chrono::milliseconds(20));
+        char byte;
+        if (aw_read(ends[0], &byte, 1, AW_FOREVER) >= 0)
+            return fail(11, "aw_read");
+        scope.check();
+    } catch (const aw::timed_out &timeout) {
+        thrown = timeout.code() == std::errc::timed_out;
+    }
+    if (!thrown || std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(20))
+        return fail(11, "aw::guard");
+
     close(ends[0]);
     close(ends[1]);
     return 0;
@@ -103,5 +118,5 @@ int main()
     const int result = run();
     if (result != 0)
         return result;
-    return aw_shutdown() == 0 ? 0 : fail(11, "aw_shutdown");
+    return aw_shutdown() == 0 ? 0 : fail(12, "aw_shutdown");
 }
