@@ -40,8 +40,19 @@ AWI_BUSY_INLINE void awi_busy_leave(const void *const *outer)
     awi_busy_end(*outer);
 }
 
+/* For a function that signal handlers call, which may have a stack of their own: anywhere. */
+AWI_BUSY_INLINE const void *awi_busy_begin_in_handler(void)
+{
+    const void *outer = awi_busy_frame;
+    awi_busy_frame = __builtin_frame_address(0);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return outer;
+}
+
 /* A declaration: busy from here to the end of the block, however that is left. */
 #define AWI_BUSY \
     const void *awi_busy_outer __attribute__((cleanup(awi_busy_leave), unused)) = awi_busy_begin()
+#define AWI_BUSY_IN_HANDLER \
+    const void *awi_busy_outer __attribute__((cleanup(awi_busy_leave), unused)) = awi_busy_begin_in_handler()
 
 #endif

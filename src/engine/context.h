@@ -6,7 +6,9 @@
 #ifndef AWI_CONTEXT_H
 #define AWI_CONTEXT_H
 
+#include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <ucontext.h>
 
@@ -25,12 +27,17 @@
 
 /*
  * Where the interrupted code's stack ends. The handler's own frame lies far below, and makes frames that
- * were left look alive.
+ * were left look alive. NULL on an alternate stack: that may be an array in a frame, and says nothing of
+ * the frames around it.
  */
 static inline const void *awi_context_stack(const void *context)
 {
 #ifdef AWI_CONTEXT_SP
-    return (const void *)AWI_CONTEXT_SP((const ucontext_t *)context);
+    const stack_t *alternate = &((const ucontext_t *)context)->uc_stack;
+    uintptr_t stack = (uintptr_t)AWI_CONTEXT_SP((const ucontext_t *)context);
+    bool is_alternate =
+        (alternate->ss_flags & SS_DISABLE) == 0 && stack - (uintptr_t)alternate->ss_sp < alternate->ss_size;
+    return is_alternate ? NULL : (const void *)stack;
 #else
     (void)context;
     return AWI_HERE;

@@ -32,6 +32,7 @@
 /* A dispatch under way. */
 struct round {
     struct awi_frame frame;
+    const void *busy;
     uint64_t epoch;
     uint64_t now_ns;
     uint32_t base;
@@ -40,10 +41,15 @@ struct round {
     int result; /* the negative value of a callback, or 0 */
 };
 
-/* Guards that were entered outside the callback neither interrupt it nor time it out. */
+/*
+ * Guards that were entered outside the callback neither interrupt it nor time it out. That protects the
+ * engine, too: no mark of being busy has to stay behind if the callback leaves by longjmp.
+ */
 static void callback_begins(struct round *round)
 {
     AWI_STORE(awi.base, AWI_LOAD(awi.depth));
+    round->busy = awi_busy_frame;
+    awi_busy_end(NULL);
     ++round->callbacks;
 }
 
@@ -58,6 +64,7 @@ static bool is_another_engine(const struct round *round)
 /* Drops the guards that the callback entered and did not leave. False: stop here. */
 static bool callback_returned(struct round *round, int result)
 {
+    awi_busy_end(round->busy);
     if (is_another_engine(round))
         return false;
     uint32_t base = AWI_LOAD(awi.base);

@@ -255,7 +255,7 @@ void awi_disposition_settle_slow(void)
 {
     AWI_BUSY;
     int saved_errno = errno;
-    if ((awi_expired_guards() & ~AWI_LOAD(awi.told)) != 0)
+    if (awi_nagging_guards() != 0)
         return;
     __atomic_store_n(&awi_restart_is_dropped, false, __ATOMIC_RELAXED);
     awi_order();

@@ -57,7 +57,10 @@ void awi_disposition_drop_restart(void);
 void awi_disposition_settle_slow(void);
 extern bool awi_restart_is_dropped __attribute__((visibility("hidden")));
 
-/* Guards were left or told: if no expired guard is to interrupt any more, SA_RESTART comes back. */
+/*
+ * Guards were left or told, or a shield was raised: if no expired guard is to interrupt any more, SA_RESTART
+ * comes back.
+ */
 static inline void awi_disposition_settle(void)
 {
     if (__builtin_expect(__atomic_load_n(&awi_restart_is_dropped, __ATOMIC_RELAXED), 0))

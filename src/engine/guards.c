@@ -40,7 +40,7 @@ void awi_guards_drop(uint32_t depth)
     uint64_t kept = depth < AWI_GUARD_DEPTH ? ~(UINT64_MAX << depth) : UINT64_MAX;
     if (AWI_UNLIKELY(((AWI_LOAD(awi.burning) | AWI_LOAD(awi.limited)) & ~kept) != 0))
         drop_timers(kept);
-    if (AWI_LIKELY(AWI_LOAD(awi.expired) == 0))
+    if (AWI_LIKELY((AWI_LOAD(awi.expired) | AWI_LOAD(awi.told)) == 0))
         return;
     __atomic_fetch_and(&awi.expired, kept, __ATOMIC_RELAXED);
     __atomic_fetch_and(&awi.told, kept, __ATOMIC_RELAXED);
@@ -66,8 +66,28 @@ void awi_guards_prune_slow(const void *here)
     awi_guards_drop(alive);
 }
 
+uint32_t awi_guards_target(uint64_t expired)
+{
+    uint32_t depth = AWI_LOAD(awi.depth);
+    uint32_t index = expired != 0 ? (uint32_t)__builtin_ctzll(expired) : depth;
+    while (index < depth && (awi.guards[index].how & AW_GUARD_ESCAPE) == 0)
+        ++index;
+    return index < depth ? index : depth;
+}
+
 void awi_guards_told(void)
 {
-    __atomic_fetch_or(&awi.told, awi_expired_guards(), __ATOMIC_RELAXED);
+    uint64_t expired = awi_expired_guards();
+    if (awi_guards_target(expired) == AWI_LOAD(awi.depth))
+        __atomic_fetch_or(&awi.told, expired, __ATOMIC_RELAXED);
     awi_disposition_settle();
+}
+
+void awi_guards_lower_shields(uint32_t shields)
+{
+    for (uint32_t i = AWI_LOAD(awi.depth); i > AWI_LOAD(awi.base) && awi.guards[i - 1].shields > shields; --i)
+        AWI_STORE(awi.guards[i - 1].shields, shields);
+    awi_order();
+    AWI_STORE(awi.shields, shields);
+    awi_order();
 }

@@ -25,7 +25,21 @@ static inline void awi_guards_prune(const void *here)
         awi_guards_prune_slow(here);
 }
 
-/* The program was told of the expired guards that it is subject to: they are nagged for no more. */
+/*
+ * The guard that the expiry of one in `expired` leads to an escape to: the outermost escaping one, from the
+ * outermost expired one inwards; `depth`: none. AS-Safe.
+ */
+uint32_t awi_guards_target(uint64_t expired);
+
+/*
+ * The program was told of the expired guards that it is subject to: they are nagged for no more, unless they
+ * lead to an escape.
+ */
 void awi_guards_told(void);
+
+/*
+ * To fewer than stand. A guard that was entered under one that is lowered now minds the next to be raised.
+ */
+void awi_guards_lower_shields(uint32_t shields);
 
 #endif

@@ -84,10 +84,12 @@ static bool foreign_alarm_is_due(uint64_t now_ns)
 
 /*
  * What was left by longjmp: a callback no longer hides the guards around it, a guarded call is no longer to
- * be interrupted.
+ * be interrupted, a guard is nagged for no more.
  */
 static void find_left_frames(const void *here)
 {
+    for (uint32_t i = AWI_LOAD(awi.depth); i != 0 && awi_frame_is_gone(awi.guards[i - 1].guard, here); --i)
+        __atomic_fetch_or(&awi.told, UINT64_C(1) << (i - 1), __ATOMIC_RELAXED);
     if (AWI_LOAD(awi.base) != 0 && !awi_frame_is_open(&awi.dispatcher, here))
         AWI_STORE(awi.base, 0);
     if (AWI_LOAD(awi.call.frame) != NULL && !awi_frame_is_open(&awi.call, here))

@@ -96,7 +96,7 @@ static int post(aw_post_fn *fn, void *arg)
 
 int aw_post(aw_post_fn *fn, void *arg)
 {
-    AWI_BUSY;
+    AWI_BUSY_IN_HANDLER;
     if (!awi_post_begin())
         return -ENODEV;
     int result = fn != NULL ? post(fn, arg) : -EINVAL;

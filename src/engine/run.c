@@ -51,7 +51,7 @@ AWI_OUTLINE int aw_run(void)
 
 int aw_quit(int result)
 {
-    AWI_BUSY;
+    AWI_BUSY_IN_HANDLER;
     if (!awi_post_begin())
         return -ENODEV;
     bool runs = __atomic_load_n(&awi.running, __ATOMIC_SEQ_CST) != 0;

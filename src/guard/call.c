@@ -5,7 +5,8 @@
  *
  *  1  seen = awi.runs
  *     publish the call and its time-out, which from here on is an alarm that will come
- *  2  anything pending?  then take the call back, dispatch, and begin again
+ *  2  anything pending?  then take the call back, dispatch, and begin again. What is pending again after
+ *     that waits until the call has been made once: if it blocks, the nag, which is armed, ends it.
  *  3  the stub: awi.runs == seen ?  execute
  *
  * Whatever raises a flag is a run of the handler on this thread, or rings the doorbell, which is one: between
@@ -43,6 +44,8 @@ struct attempt {
     uint64_t deadline_ns;
     const void *here;
     long result; /* or negative errno */
+    bool timed_out;
+    bool is_its_turn; /* a dispatch has just been made */
 };
 
 /*
@@ -82,11 +85,16 @@ static void take_back(struct attempt *attempt)
 }
 
 /* Something is pending: is it for this call? In a callback only the guards that were entered there are. */
-AWI_OUTLINE static bool is_pressing(const void *here)
+AWI_OUTLINE static bool is_pressing(const struct attempt *attempt)
 {
     if (awi_expired_guards() != 0)
         return true;
-    return !awi_in_callback(here) && (awi_flags() & (AWI_TIMER | AWI_POST)) != 0;
+    if (awi_in_callback(attempt->here) || (awi_flags() & (AWI_TIMER | AWI_POST)) == 0)
+        return false;
+    if (!attempt->is_its_turn)
+        return true;
+    awi_cover_slow(false);
+    return false;
 }
 
 /* The safe point in the middle of the call. False: the call has failed. */
@@ -94,12 +102,15 @@ AWI_OUTLINE static bool dispatch(struct attempt *attempt)
 {
     uint64_t epoch = awi_engine.epoch;
     int result = awi_dispatch(0, attempt->here);
+    attempt->is_its_turn = true;
     if (result >= 0)
         return true;
-    attempt->result = awi_engine.epoch != epoch   ? -ENODEV
-                      : awi_expired_guards() != 0 ? -ETIMEDOUT
-                                                  : -ECANCELED;
-    timed_out = attempt->result == -ETIMEDOUT;
+    attempt->result = -ENODEV;
+    if (awi_engine.epoch != epoch)
+        return false;
+    attempt->timed_out = awi_expired_guards() != 0;
+    attempt->result = attempt->timed_out ? -ETIMEDOUT : -ECANCELED;
+    awi_guards_told();
     return false;
 }
 
@@ -108,7 +119,7 @@ AWI_OUTLINE static bool is_over(struct attempt *attempt)
     if (attempt->deadline_ns == AW_FOREVER || awi_clock_now() < attempt->deadline_ns)
         return false;
     attempt->result = -ETIMEDOUT;
-    timed_out = true;
+    attempt->timed_out = true;
     return true;
 }
 
@@ -146,17 +157,19 @@ static bool try(struct attempt *attempt)
         attempt->result = error;
         return true;
     }
-    if (AWI_UNLIKELY(awi_flags() != 0) && is_pressing(attempt->here)) {
+    if (AWI_UNLIKELY(awi_flags() != 0) && is_pressing(attempt)) {
         take_back(attempt);
         return !dispatch(attempt) || is_over(attempt);
     }
     attempt->result = make(attempt, seen);
+    attempt->is_its_turn = false;
     take_back(attempt);
     return attempt->result != -EINTR || is_over(attempt);
 }
 
-static long result_of(long result)
+static inline long result_of(long result, bool is_timed_out)
 {
+    timed_out = is_timed_out;
     if (AWI_LIKELY(result >= 0 || result < -4095))
         return result;
     errno = (int)-result;
@@ -166,9 +179,9 @@ static long result_of(long result)
 /* The end of a call that has failed for its time. Nothing of the library is active any more. */
 AWI_OUTLINE static long end(const struct attempt *attempt)
 {
-    if (timed_out)
+    if (attempt->timed_out)
         awi_escape_if_due(-ETIMEDOUT, attempt->here);
-    return result_of(attempt->result);
+    return result_of(attempt->result, attempt->timed_out);
 }
 
 /*
@@ -189,7 +202,7 @@ AWI_OUTLINE static int get_ready(void)
 /* The time-out as a deadline; false where it is over already, or the call is refused. */
 static inline bool begin(struct attempt *attempt, uint64_t timeout_ns)
 {
-    timed_out = false;
+    attempt->timed_out = attempt->is_its_turn = false;
     if (AWI_UNLIKELY(awi_owner != AWI_OWNER_CALLS)) {
         attempt->result = get_ready();
         if (attempt->result < 0)
@@ -205,7 +218,7 @@ static inline bool begin(struct attempt *attempt, uint64_t timeout_ns)
     if (AWI_LIKELY(timeout_ns != 0))
         return true;
     attempt->result = -ETIMEDOUT;
-    timed_out = true;
+    attempt->timed_out = true;
     return false;
 }
 
@@ -259,7 +272,7 @@ AWI_OUTLINE long awi_call(long a, long b, long c, long d, uint64_t timeout_ns, c
             take_back(&attempt);
             awi_busy_end(outer);
             if (AWI_LIKELY(result != -EINTR))
-                return result_of(result);
+                return result_of(result, false);
         } else {
             take_back(&attempt);
         }
@@ -274,18 +287,18 @@ AWI_OUTLINE long awi_call_once(long a, uint64_t timeout_ns, const struct awi_sys
     AWI_BUSY;
     struct attempt attempt = { .call = call, .argument = { a }, .here = AWI_HERE };
     bool in_time = begin(&attempt, timeout_ns);
-    if (!in_time && attempt.result != -ETIMEDOUT)
-        return result_of(attempt.result);
-    timed_out = false;
+    if (!in_time && !attempt.timed_out)
+        return result_of(attempt.result, false);
+    attempt.timed_out = false;
     /* A time-out that cannot be armed does not keep the call from being made. */
     (void)publish(&attempt, true);
     attempt.result = plain(&attempt);
     take_back(&attempt);
     if (attempt.result == -EINTR && !is_over(&attempt)) {
-        timed_out = awi_expired_guards() != 0;
-        attempt.result = timed_out ? -ETIMEDOUT : 0;
+        attempt.timed_out = awi_expired_guards() != 0;
+        attempt.result = attempt.timed_out ? -ETIMEDOUT : 0;
     }
-    return result_of(attempt.result);
+    return result_of(attempt.result, attempt.timed_out);
 }
 
 bool aw_timed_out(void)

@@ -46,7 +46,7 @@ static unsigned next_slot(const struct aw_guard *guard, uint32_t order)
     return next;
 }
 
-AWI_OUTLINE void awi_cleanup_gather(uint32_t index)
+AWI_OUTLINE void awi_cleanup_gather(uint32_t index, const void *stack)
 {
     /* A landing that was left by longjmp has given up what it had not run. */
     if (!awi_frame_is_open(&landing, AWI_HERE))
@@ -54,7 +54,7 @@ AWI_OUTLINE void awi_cleanup_gather(uint32_t index)
     begin = count;
     for (uint32_t i = index; i < AWI_LOAD(awi.depth); ++i) {
         const struct aw_guard *guard = awi.guards[i].guard;
-        if (!awi_guard_was_entered(guard))
+        if (awi_frame_is_gone(guard, stack) || !awi_guard_was_entered(guard))
             continue;
         for (unsigned slot = next_slot(guard, 0); slot != SLOTS;
              slot = next_slot(guard, guard->awi_cleanup_order[slot])) {

@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 /*
- * Copies the clean-ups of the guards from `index` inwards out of their frames. Handler or program; before the
- * jump, which makes those frames anybody's.
+ * Copies the clean-ups of the guards from `index` inwards out of their frames, which lie above `stack`.
+ * Handler or program; before the jump, which makes those frames anybody's.
  */
-void awi_cleanup_gather(uint32_t index);
+void awi_cleanup_gather(uint32_t index, const void *stack);
 
 /* Runs what was gathered last, last registered first, each once. Program context, at the landing. */
 void awi_cleanup_run(void);

@@ -38,16 +38,6 @@ uint8_t awi_escape_assume_dynamic;
 static uint64_t interrupted_mask[2];
 static bool from_call;
 
-/* The guard to escape to: the outermost escaping one, from the outermost expired one inwards; or `depth`. */
-static uint32_t find_target(uint64_t expired)
-{
-    uint32_t depth = AWI_LOAD(awi.depth);
-    uint32_t index = (uint32_t)__builtin_ctzll(expired);
-    while (index < depth && (awi.guards[index].how & AW_GUARD_ESCAPE) == 0)
-        ++index;
-    return index < depth ? index : depth;
-}
-
 static bool is_busy(const void *stack, const void *frame)
 {
     uintptr_t busy = (uintptr_t)awi_busy_frame;
@@ -88,10 +78,8 @@ static enum awi_obstacle obstacle(const struct awi_guard_entry *entry, const str
  */
 static uint32_t choose(struct awi_frames *frames, uint64_t expired, const void *stack, const void *context)
 {
-    while (expired != 0) {
-        uint32_t target = find_target(expired);
-        if (target == AWI_LOAD(awi.depth))
-            break;
+    uint32_t target;
+    while ((target = awi_guards_target(expired)) < AWI_LOAD(awi.depth)) {
         struct awi_guard_entry *entry = &awi.guards[target];
         uintptr_t stopped_at = 0;
         frames->landing = &entry->landing;
@@ -111,9 +99,9 @@ static uint32_t choose(struct awi_frames *frames, uint64_t expired, const void *
     return AWI_LOAD(awi.depth);
 }
 
-static _Noreturn void jump(uint32_t index)
+static _Noreturn void jump(uint32_t index, const void *stack)
 {
-    awi_cleanup_gather(index);
+    awi_cleanup_gather(index, stack);
     siglongjmp(awi.guards[index].guard->awi_env, 1);
 }
 
@@ -123,13 +111,14 @@ void awi_escape_from_handler(void *context, const void *trampoline, uint64_t exp
     struct awi_frames frames = { .trampoline = trampoline,
                                  .pc = awi_context_pc(context),
                                  .is_at_call = awi_interrupt_is_at_call(context) };
-    uint32_t target = choose(&frames, expired, awi_context_stack(context), context);
+    const void *stack = awi_context_stack(context);
+    uint32_t target = choose(&frames, expired, stack, context);
     if (target == AWI_LOAD(awi.depth))
         return;
     __builtin_memcpy(interrupted_mask, &interrupted->uc_sigmask, _NSIG / 8);
     from_call = frames.is_at_call;
     awi_context_restore_float(context);
-    jump(target);
+    jump(target, stack);
 }
 
 /* Told or not: the guards that no shield is raised against. */
@@ -157,11 +146,9 @@ void awi_escape_at_safepoint(const void *here)
     if (target < AWI_LOAD(awi.depth)) {
         block_signals();
         from_call = false;
-        jump(target);
+        jump(target, here);
     }
     /* In a callback of qsort, say: as soon as that is left the handler shall do it. */
-    if (expired != 0 && find_target(expired) < AWI_LOAD(awi.depth))
-        __atomic_fetch_and(&awi.told, ~expired, __ATOMIC_RELAXED);
     awi_cover_slow(false);
 }
 
@@ -172,7 +159,7 @@ static void restore_mask(const uint64_t *mask)
     errno = saved_errno;
 }
 
-AWI_OUTLINE void awi_escape_landed(struct aw_guard *guard)
+AWI_OUTLINE int awi_escape_landed(struct aw_guard *guard)
 {
     const struct awi_guard_entry *entry = &awi.guards[awi_guard_index(guard)];
     uint32_t shields = entry->shields;
@@ -185,7 +172,7 @@ AWI_OUTLINE void awi_escape_landed(struct aw_guard *guard)
     AWI_STORE(awi.shields, shields + 1);
     awi_order();
     awi_report_escaped(awi_guard_index(guard));
-    (void)aw_guard_leave(guard);
+    int result = aw_guard_leave(guard);
     if (from_call)
         pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
     restore_mask(mask);
@@ -196,4 +183,5 @@ AWI_OUTLINE void awi_escape_landed(struct aw_guard *guard)
     __atomic_fetch_and(&awi.told, told, __ATOMIC_RELAXED);
     if (awi_expired_guards() != 0)
         awi_escape_at_safepoint(AWI_HERE);
+    return result;
 }

@@ -21,8 +21,11 @@ void awi_escape_from_handler(void *context, const void *trampoline, uint64_t exp
  */
 void awi_escape_at_safepoint(const void *here);
 
-/* Where the jump lands, in the guard's own function: leaves the guard, restores what it has to, cleans up. */
-void awi_escape_landed(struct aw_guard *guard);
+/*
+ * Where the jump lands, in the guard's own function: leaves the guard, restores what it has to, cleans up.
+ * Returns what aw_guard_leave does.
+ */
+int awi_escape_landed(struct aw_guard *guard);
 
 /* For tests in static programs, where malloc cannot be told from the program: escape from the handler. */
 extern uint8_t awi_escape_assume_dynamic __attribute__((visibility("hidden")));

@@ -17,10 +17,19 @@
 #include "../engine/pending.h"
 #include "../engine/report.h"
 
-static uint64_t next_nag(uint64_t guards, uint64_t now_ns)
+/*
+ * Those that the running callback hides are looked at now and then: should it leave by longjmp nobody else
+ * finds them.
+ */
+static uint64_t next_nag(uint64_t now_ns)
 {
-    unsigned last = 63u - (unsigned)__builtin_clzll(guards);
-    return awi_nag(now_ns, AWI_LOAD(awi.guards[last].noticed_ns));
+    uint64_t guards = awi_nagging_guards();
+    if (guards != 0) {
+        unsigned last = 63u - (unsigned)__builtin_clzll(guards);
+        return awi_nag(now_ns, AWI_LOAD(awi.guards[last].noticed_ns));
+    }
+    uint64_t hidden = AWI_LOAD(awi.expired) & ~AWI_LOAD(awi.told) & ~awi_visible_guards();
+    return hidden != 0 ? now_ns + AW_MS(10) : AW_FOREVER;
 }
 
 /* Those on processor time, by their own clocks. */
@@ -58,12 +67,9 @@ uint64_t awi_guard_expire(uint64_t now_ns)
         awi_count(&awi.guards_expired, (unsigned)__builtin_popcountll(due & ~before));
         awi_raise(AWI_GUARD);
     }
-    uint64_t nagged = awi_nagging_guards();
-    if (nagged != 0) {
-        uint64_t nag = next_nag(nagged, now_ns);
-        next = nag < next ? nag : next;
-    }
-    uint64_t report = awi_report_next(nagged);
+    uint64_t nag = next_nag(now_ns);
+    next = nag < next ? nag : next;
+    uint64_t report = awi_report_next(awi_nagging_guards());
     return report < next ? report : next;
 }
 

@@ -38,7 +38,8 @@ struct walk {
     enum stage stage;
     uintptr_t objects[ALLOWED_MAX + 2];
     unsigned objects_count;
-    bool last_was_fit; /* the frame before this one, of which only now is known that it is not the last */
+    uintptr_t wrapping; /* the object of a wrapper: libc */
+    bool last_was_fit;  /* the frame before this one, of which only now is known that it is not the last */
     enum awi_leave result;
     uintptr_t pc;
 };
@@ -53,6 +54,19 @@ static bool is_fit(const struct walk *walk, uintptr_t pc)
     return false;
 }
 
+/*
+ * Does this stack pointer belong to a frame beyond the one of which `address` was taken as the frame address?
+ * On these two machines that address is one past the frame.
+ */
+static bool is_beyond(uintptr_t stack, const void *address)
+{
+#if defined(__riscv) || defined(__loongarch__)
+    return stack >= (uintptr_t)address;
+#else
+    return stack > (uintptr_t)address;
+#endif
+}
+
 /* Which stage the walk is in at this frame. The frames of ours lie below `here`, or before the trampoline. */
 static void advance(struct walk *walk, uintptr_t pc, uintptr_t stack)
 {
@@ -61,7 +75,7 @@ static void advance(struct walk *walk, uintptr_t pc, uintptr_t stack)
         walk->stage = INNERMOST;
     else if (walk->stage == INNERMOST)
         walk->stage = BEYOND;
-    else if (walk->stage == OURS && frames->trampoline == NULL && stack > (uintptr_t)frames->here)
+    else if (walk->stage == OURS && frames->trampoline == NULL && is_beyond(stack, frames->here))
         walk->stage = INNERMOST;
     else if (walk->stage == OURS && frames->trampoline != NULL && pc == (uintptr_t)frames->trampoline)
         walk->stage = TRAMPOLINE;
@@ -75,9 +89,11 @@ struct frame {
     int was_interrupted; /* by a signal; else `pc` is where a call returns to */
 };
 
-static bool is_wrapper(const struct frame *frame)
+/* A function that the program has put in front of libc's has that one's name, and holds who knows what. */
+static bool is_wrapper(const struct walk *walk, const struct frame *frame)
 {
-    return awi_is_wrapper((uintptr_t)_Unwind_GetRegionStart(frame->context));
+    return awi_object_of(frame->pc) == walk->wrapping &&
+           awi_is_wrapper((uintptr_t)_Unwind_GetRegionStart(frame->context));
 }
 
 /* These three look at a frame, and say whether the next is to be looked at, too. */
@@ -91,13 +107,14 @@ static bool visit_innermost(struct walk *walk, const struct frame *frame)
     if (walk->last_was_fit || !frames->is_at_call)
         return walk->last_was_fit;
     walk->stage = WRAPPED;
-    walk->last_was_fit = is_wrapper(frame);
+    walk->wrapping = awi_object_of(frame->pc);
+    walk->last_was_fit = is_wrapper(walk, frame);
     return true;
 }
 
 static bool visit_beyond(struct walk *walk, const struct frame *frame)
 {
-    if (frame->stack > (uintptr_t)walk->frames->landing->frame) {
+    if (is_beyond(frame->stack, walk->frames->landing->frame)) {
         /* Another call's frame may lie where the one with the guard was: that one was left by longjmp. */
         bool is_there = frame->pc == (uintptr_t)walk->frames->landing->caller;
         walk->result = is_there ? AWI_LEAVE : AWI_LEAVE_DEAD;
@@ -117,8 +134,9 @@ static bool visit_wrapped(struct walk *walk, const struct frame *frame)
         walk->stage = BEYOND;
         return visit_beyond(walk, frame);
     }
-    walk->last_was_fit = is_wrapper(frame);
-    return !frame->was_interrupted && frame->stack <= (uintptr_t)walk->frames->landing->frame;
+    walk->last_was_fit = is_wrapper(walk, frame);
+    return !frame->was_interrupted && awi_object_of(frame->pc - 1) == walk->wrapping &&
+           !is_beyond(frame->stack, walk->frames->landing->frame);
 }
 
 static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)

@@ -26,6 +26,7 @@
 #include "../engine/burn.h"
 #include "../engine/clock.h"
 #include "../engine/cover.h"
+#include "../engine/dispatch.h"
 #include "../engine/engine.h"
 #include "../engine/guards.h"
 #include "../engine/report.h"
@@ -325,8 +326,7 @@ AWI_OUTLINE static int call_escaping(struct aw_guard *guard, uint64_t timeout_ns
         result = leave(guard);
         return result < 0 ? result : returned;
     }
-    awi_escape_landed(guard);
-    return guard->awi_fired == guard ? -ETIMEDOUT : -ECANCELED;
+    return awi_escape_landed(guard);
 }
 
 int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, int (*fn)(void *arg),
@@ -404,6 +404,7 @@ AWI_OUTLINE int aw_guard_rewind(int mark)
     int denied = awi_check();
     if (denied < 0)
         return denied;
+    (void)awi_in_callback(AWI_HERE); /* finds one that was left by longjmp */
     /* Guards that were pruned meanwhile lay beyond the mark, too. */
     uint32_t depth = AWI_LOAD(awi.depth);
     uint32_t kept = (uint32_t)mark % (1u << MARK_SHIELDS);
@@ -411,6 +412,8 @@ AWI_OUTLINE int aw_guard_rewind(int mark)
     if (mark < 0 || kept > depth || kept < AWI_LOAD(awi.base) || shields > AWI_LOAD(awi.shields))
         return -EINVAL;
     awi_guards_drop(kept);
-    AWI_STORE(awi.shields, shields);
+    awi_guards_lower_shields(shields);
+    if (awi_nagging_guards() != 0)
+        awi.escape(AWI_HERE);
     return (int)(depth - kept);
 }

@@ -80,7 +80,7 @@ AWI_OUTLINE void awi_guard_scope_set(struct awi_guard_scope *scope, const void *
 void awi_guard_scope_landed(struct awi_guard_scope *scope)
 {
     scope->phase = EXPIRED_NEXT;
-    awi_escape_landed(scope->guard);
+    (void)awi_escape_landed(scope->guard);
 }
 
 void awi_guard_scope_end(struct awi_guard_scope *scope)

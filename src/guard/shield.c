@@ -5,11 +5,14 @@
  *
  *   shields - 1      a handler from here on escapes, or nags, by itself
  *   look             one before has only marked the guard
+ *
+ * A nag before it was raised may have dropped SA_RESTART.
  */
 #include <alarmwheel/guard.h>
 
 #include <errno.h>
 
+#include "../engine/disposition.h"
 #include "../engine/guards.h"
 #include "../engine/pending.h"
 
@@ -19,6 +22,7 @@ void aw_shield(void)
         return;
     AWI_STORE(awi.shields, AWI_LOAD(awi.shields) + 1);
     awi_order();
+    awi_disposition_settle();
 }
 
 AWI_OUTLINE int aw_unshield(void)
@@ -29,8 +33,7 @@ AWI_OUTLINE int aw_unshield(void)
     if (AWI_LOAD(awi.shields) == 0)
         return -EINVAL;
     awi_order();
-    AWI_STORE(awi.shields, AWI_LOAD(awi.shields) - 1);
-    awi_order();
+    awi_guards_lower_shields(AWI_LOAD(awi.shields) - 1);
     if (AWI_LIKELY(awi_expired_guards() == 0))
         return 0;
     awi_guards_told();

@@ -3,8 +3,8 @@
  * levels.c: arming, disarming, and the question when the next timer is due. Called by the program through
  * wheel.h, and by timer.h's functions. Runs no callback and allocates nothing.
  */
-#include "../busy.h"
 #include "levels.h"
+#include "../busy.h"
 
 #include "wheel_run.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// escape_cxx.cpp: an escape out of C++ code, by aw_guard_call: what it jumps over must have no destructor; the
-// objects around it have theirs run as ever, and an exception passes a guard that did not expire.
+// escape_cxx.cpp: an escape out of C++ code, by aw_guard_call: what it jumps over must have no destructor;
+// the objects around it have theirs run as ever, and an exception passes a guard that did not expire.
 #include "escape_cxx.h"
 
 #include <alarmwheel/alarmwheel.h>

@@ -434,7 +434,7 @@ START_TEST(h34_errors)
     ck_assert_int_eq(aw_guard_on_expiry(&other, note, NULL), -ENOENT);
     ck_assert_int_eq(aw_guard_forget(&other, 0), -ENOENT);
     ck_assert_int_eq(aw_guard_enter(&guard, AW_SEC(60), AW_GUARD_DEFAULT), 0);
-    ck_assert_int_eq(aw_guard_on_expiry(&guard, note, NULL), -EINVAL);
+    ck_assert_int_eq(aw_guard_on_expiry(&guard, note, NULL), 0); /* one around it may escape */
     ck_assert_int_eq(aw_guard_leave(&guard), 0);
     ck_assert_int_eq(aw_guard_enter(&guard, AW_SEC(60), AW_GUARD_ESCAPE), -EINVAL);
     AW_GUARD(&guard, AW_SEC(60), AW_GUARD_ESCAPE) {

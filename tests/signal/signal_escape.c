@@ -298,7 +298,7 @@ static jmp_buf landing;
 static volatile bool has_left;
 static volatile uint64_t called_ns;
 
-/* Leaves the guard in a dead frame. On a slow machine it may expire before: then in its time, and not later. */
+/* Leaves the guard in a dead frame. On a slow machine it may expire before: in its time, and not later. */
 __attribute__((noinline)) static void leave_by_jump(void)
 {
     struct aw_guard guard;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * naive.c: how calls are bounded where nobody looked closer: by a jump out of the handler, by a flag and
- * EINTR, and (x86-64) by a stub whose program counter the handler judges once. Each is wrong, and here so that
- * the stress program can be seen to notice. What they call through is in meeting.h.
+ * EINTR, and (x86-64) by a stub whose program counter the handler judges once. Each is wrong, and here so
+ * that the stress program can be seen to notice. What they call through is in meeting.h.
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -2,8 +2,8 @@
 /*
  * stress_calls.c: guarded calls, many times over, with the deadline at the worst instants: when the peer
  * becomes ready, when the call is made, and inside another handler (hazards 1, 2, 3, 14). Each configuration
- * runs in a process of its own and prints one line; plan.h says what there is to choose. No Check, and nothing
- * that needs more than a static libc: other machines run it under emulators.
+ * runs in a process of its own and prints one line; plan.h says what there is to choose. No Check, and
+ * nothing that needs more than a static libc: other machines run it under emulators.
  */
 #include <errno.h>
 #include <pthread.h>
