@@ -23,6 +23,7 @@ set(alarmwheel_sources
   src/engine/cover.c
   src/engine/guards.c
   src/engine/handler.c
+  src/engine/process_time.c
   src/engine/dispatch.c
   src/engine/wait.c
   src/engine/run.c
@@ -30,7 +31,10 @@ set(alarmwheel_sources
   src/engine/wakeup.c
   src/engine/engine.c
   src/timer/timer.c
+  src/timer/itimer.c
+  src/timer/itimer_values.c
   src/guard/guard.c
+  src/guard/guard_call.c
   src/guard/expiry.c
   src/guard/hard.c
   src/guard/interrupt.c
@@ -47,6 +51,15 @@ set(alarmwheel_sources
   src/guard/io_sockets.c
   src/guard/io_wait.c
   src/guard/io_full.c
+  src/signal/record.c
+  src/signal/hold.c
+  src/signal/watch.c
+  src/signal/deliver.c
+  src/signal/signal_wait.c
+  src/child/child_wait.c
+  src/child/child_stop.c
+  src/child/child_run.c
+  src/child/group.c
   src/version.c)
 list(TRANSFORM alarmwheel_sources PREPEND "${PROJECT_SOURCE_DIR}/")
 
@@ -54,10 +67,13 @@ set(alarmwheel_headers
   alarmwheel.h
   alarmwheel.hpp
   base.h
+  child.h
   engine.h
   guard.h
   io.h
+  itimer.h
   safepoint.h
+  signal.h
   timer.h
   wheel.h)
 list(TRANSFORM alarmwheel_headers PREPEND "${PROJECT_SOURCE_DIR}/include/alarmwheel/")
@@ -85,6 +101,18 @@ alarmwheel_compile(alarmwheel_objects)
 check_c_compiler_flag("-fno-plt" ALARMWHEEL_HAVE_NO_PLT)
 if(ALARMWHEEL_HAVE_NO_PLT)
   target_compile_options(alarmwheel_objects PRIVATE -fno-plt)
+endif()
+
+# An escape unwinds through the library's own frames. gcc 12 makes no tables for C on riscv64 unless it is told to.
+check_c_compiler_flag("-fasynchronous-unwind-tables" ALARMWHEEL_HAVE_UNWIND_TABLES)
+if(ALARMWHEEL_HAVE_UNWIND_TABLES)
+  target_compile_options(alarmwheel_objects PRIVATE -fasynchronous-unwind-tables)
+endif()
+
+# An exception of C++ may pass through aw_guard_call.
+check_c_compiler_flag("-fexceptions" ALARMWHEEL_HAVE_EXCEPTIONS)
+if(ALARMWHEEL_HAVE_EXCEPTIONS)
+  set_source_files_properties("${PROJECT_SOURCE_DIR}/src/guard/guard_call.c" PROPERTIES COMPILE_OPTIONS -fexceptions)
 endif()
 
 function(alarmwheel_add_library kind)

@@ -45,7 +45,7 @@ extern "C" {
 
 /*
  * A guard, in the frame of the code that enters it. Its size is part of the ABI; its fields are not for
- * use. It has room for the jump buffer and the eight clean-ups of guards that escape.
+ * use. It has room for the jump buffer of guards that escape.
  */
 struct aw_guard {
     uint64_t awi_lateness_ns;
@@ -54,12 +54,7 @@ struct aw_guard {
     int awi_line;
     int awi_error;
     uint32_t awi_state;
-    uint32_t awi_slots;
-    struct {
-        void (*fn)(void *arg);
-        void *arg;
-    } awi_cleanups[8];
-    uint32_t awi_cleanup_order[8];
+    uint32_t awi_unused;
     uint64_t awi_mask[2];
     uint64_t awi_reserved[5];
     sigjmp_buf awi_env;
@@ -81,9 +76,9 @@ AW_API int aw_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, unsigned 
 AW_API int aw_guard_leave(struct aw_guard *guard);
 
 /*
- * Runs fn(arg) inside the guard and leaves it: for C++, and wherever a macro is not wanted. A guard that
- * expired, -ETIMEDOUT or -ECANCELED, comes before what fn returned; otherwise that is returned. Errors: as
- * aw_guard_enter; fn then does not run, and aw_guard_error says why.
+ * Runs fn(arg) inside the guard and leaves it, by an exception, too: for C++, and wherever a macro is
+ * not wanted. A guard that expired, -ETIMEDOUT or -ECANCELED, comes before what fn returned; otherwise
+ * that is returned. Errors: as aw_guard_enter; fn then does not run, and aw_guard_error says why.
  */
 AW_API int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, int (*fn)(void *arg),
                          void *arg);
@@ -91,7 +86,8 @@ AW_API int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned f
 /*
  * True if the guard, or any that encloses it, has expired; after it was left: had expired then. Looks at
  * what the handler has seen and reads no clock. This is "being told": plain system calls are no longer
- * interrupted, so that clean-up code can work. NULL: false.
+ * interrupted, so that clean-up code can work; but for a guard that is to escape, which it goes on trying to.
+ * NULL: false.
  */
 AW_API bool aw_guard_expired(const struct aw_guard *guard);
 
@@ -113,10 +109,10 @@ AW_API int aw_guard_error(const struct aw_guard *guard);
  * from the interrupted instruction up to the guard is text of the module (the program, or the shared
  * library) that contains the guard, or of one that aw_guard_allow has named; elsewhere (in libc, in a
  * callback that libc runs, in another signal handler, in this library) it is put off, looked at again every
- * 50 us, later every 1 ms, and made at the next safe point, guarded call or aw_unshield that such frames
- * lead to. What is lost is what your own code was in the middle of: hold a shield around that, or register
- * a clean-up. Locals changed in the body are indeterminate after an escape unless they are volatile.
- * docs/escapes.md has the whole story.
+ * 50 us, later every 1 ms, and made at the next safe point, guarded call, aw_unshield or aw_guard_rewind
+ * that such frames lead to. What is lost is what your own code was in the middle of: hold a shield around
+ * that, or register a clean-up. Locals changed in the body are indeterminate after an escape unless they are
+ * volatile. docs/escapes.md has the whole story.
  *
  * An escape goes to the outermost escaping guard that has expired, itself or by one around it.
  */
@@ -135,16 +131,18 @@ AW_API int aw_unshield(void);
  * Escapes may leave the code of the module (program or shared library) that contains `address`, as that of
  * the guard's own. Promise that to be left in the middle does not hurt it. At most 16. Returns 0. Errors:
  * -EINVAL (no module there); -EPERM (libc, the loader, whatever contains malloc, the unwinder); -ENOSPC. It
- * holds until the process ends, also for an engine that is started later. In a program that is not position
- * independent take the address of a library's function from dlsym(3): `&function` lies in the program.
+ * holds until the process ends, also for an engine that is started later; so the module must stay loaded. In
+ * a program that is not position independent take the address of a library's function from dlsym(3):
+ * `&function` lies in the program.
  */
 AW_API int aw_guard_allow(const void *address);
 
 /*
  * Has fn(arg) run after an escape from this guard or one around it, and only then: last registered first,
- * inner guards' first, shielded, before AW_EXPIRED. Values are kept in the guard, eight of them. Returns
- * the slot (0 and more), for aw_guard_forget. fn has to return. Errors: -EINVAL (NULL); -ENOENT (not
- * entered); -ENOSPC. aw_guard_forget returns 0; -EINVAL (NULL); -ENOENT (not entered, or not registered).
+ * inner guards' first, shielded, before AW_EXPIRED. Eight for each guard; those of one whose frame was left
+ * by longjmp are not run. Returns the slot (0 and more), for aw_guard_forget. fn has to return. Errors:
+ * -EINVAL (NULL); -ENOENT (not entered); -ENOSPC. aw_guard_forget returns 0; -EINVAL (NULL); -ENOENT (not
+ * entered, or not registered).
  */
 AW_API int aw_guard_on_expiry(struct aw_guard *guard, void (*fn)(void *arg), void *arg);
 AW_API int aw_guard_forget(struct aw_guard *guard, int slot);

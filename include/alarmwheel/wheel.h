@@ -35,7 +35,7 @@ struct aw_timer {
 /*
  * A timer's callback: 0 to go on; a negative value stops the dispatch, which returns it. It may create,
  * arm, disarm and delete any timer of the wheel, its own included. It must not enter dispatch, nor destroy
- * the wheel.
+ * the wheel; and it has to return, unless the engine runs it.
  */
 typedef int aw_timer_fn(struct aw_timer timer, void *arg);
 

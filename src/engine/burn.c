@@ -50,12 +50,6 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-/*
- * The clock that ITIMER_VIRTUAL runs on, by the kernel's numbering of processor clocks: of this process, its
- * user time. getrusage tells the same time smoothed, which would lie now before, now behind the timer.
- */
-#define USER_CLOCK ((clockid_t)(~0u << 3 | 1u))
-
 static timer_t cpu_timer;
 static bool has_cpu_timer;
 
@@ -78,7 +72,7 @@ static uint64_t *armed_at(unsigned how)
 uint64_t awi_burn_now(unsigned how)
 {
     struct timespec now = { 0, 0 };
-    clock_gettime(how == AW_GUARD_USER ? USER_CLOCK : CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(how == AW_GUARD_USER ? AWI_USER_CLOCK : CLOCK_THREAD_CPUTIME_ID, &now);
     return awi_clock_ns(&now);
 }
 
@@ -357,6 +351,11 @@ void awi_burn_forked(bool was_owner)
 bool awi_burn_took(int signo)
 {
     return signo == SIGVTALRM && sigvtalrm.taken;
+}
+
+void awi_burn_replace_found(const struct sigaction *action)
+{
+    sigvtalrm.found = *action;
 }
 
 struct sigaction awi_burn_found(void)

@@ -13,10 +13,17 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <alarmwheel/guard.h>
 
 #define AWI_BURNS (AW_GUARD_CPU | AW_GUARD_USER)
+
+/*
+ * The clock that ITIMER_VIRTUAL runs on, by the kernel's numbering of processor clocks: of this process, its
+ * user time. getrusage tells the same time smoothed, which would lie now before, now behind the timer.
+ */
+#define AWI_USER_CLOCK ((clockid_t)(~0u << 3 | 1u))
 
 /*
  * Before a guard of the kind is pushed: makes the timer, or takes ITIMER_VIRTUAL and SIGVTALRM; -EBUSY if
@@ -48,6 +55,8 @@ bool awi_burn_rang(const siginfo_t *info);
 
 /* SIGVTALRM, while it is taken: false for all other signals. And the disposition that stood there. */
 bool awi_burn_took(int signo);
+/* ... and puts another in its place, for when it is given back. */
+void awi_burn_replace_found(const struct sigaction *action);
 struct sigaction awi_burn_found(void);
 
 /* At aw_shutdown, with no guard entered. */

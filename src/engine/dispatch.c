@@ -7,7 +7,7 @@
  *
  *   timer_need = none     a handler here finds TIMER still raised, or the need gone: it flags nothing twice
  *   raise DISPATCHING
- *   clear TIMER, POST     from here on a flag that is raised belongs to the next dispatch
+ *   clear TIMER, POST, .. from here on a flag that is raised belongs to the next dispatch
  *   read the queue, run
  *
  * DISPATCHING stays raised while callbacks run. It costs their own safe points a function call, and buys
@@ -112,22 +112,33 @@ static bool run_timers(struct round *round, unsigned budget)
  * At most as many as were there at the start could be, so that functions which post themselves do not keep
  * us here.
  */
-static bool run_posts(struct round *round)
+static bool run_taken(struct round *round, bool (*take)(struct awi_posted *next), uint32_t flag)
 {
-    struct awi_posted posted;
+    struct awi_posted next;
     for (unsigned most = 1024; most != 0; --most) {
-        if (!awi_post_take(&posted))
+        if (!take(&next))
             return true;
-        ++awi_engine.posts;
         callback_begins(round);
-        if (!callback_returned(round, posted.fn(posted.arg))) {
-            if (!is_another_engine(round))
-                awi_raise(AWI_POST); /* there may be more */
+        if (!callback_returned(round, next.fn(next.arg)))
             return false;
-        }
     }
-    awi_raise(AWI_POST);
+    awi_raise(flag);
     return true;
+}
+
+static bool run_source(struct round *round, const struct awi_source *source)
+{
+    return source == NULL || run_taken(round, source->take, source->flag);
+}
+
+/* Signals first: they were sent to be heard. Where a callback ends it, nobody knows what is left. */
+static void run_all(struct round *round, unsigned budget)
+{
+    bool all = run_source(round, awi_engine.signals) && run_timers(round, budget) &&
+               run_source(round, awi_engine.itimers) && run_taken(round, awi_post_take, AWI_POST);
+    if (!all && !is_another_engine(round))
+        awi_raise(AWI_POST | (awi_engine.signals != NULL ? AWI_SIGNAL : 0) |
+                  (awi_engine.itimers != NULL ? AWI_ITIMER : 0));
 }
 
 static void drain_wakeup_fd(void)
@@ -187,8 +198,8 @@ static void abandon(void)
     awi_wheel_abandon(awi_engine.wheel);
     awi.dispatcher.frame = NULL;
     AWI_STORE(awi.base, 0);
+    awi_raise(AWI_CALLBACKS);
     publish_next_timer(awi_clock_now());
-    awi_raise(AWI_TIMER | AWI_POST);
 }
 
 bool awi_in_callback(const void *here)
@@ -230,12 +241,9 @@ int awi_dispatch(unsigned budget, const void *here)
     awi_order();
     __atomic_fetch_or(&awi_pending, AWI_DISPATCHING, __ATOMIC_SEQ_CST);
     drain_wakeup_fd();
-    awi_clear(AWI_TIMER | AWI_POST);
+    awi_clear(AWI_CALLBACKS);
 
-    if (run_timers(&round, budget != 0 ? budget : awi_engine.budget))
-        run_posts(&round);
-    else if (!is_another_engine(&round))
-        awi_raise(AWI_POST);
+    run_all(&round, budget != 0 ? budget : awi_engine.budget);
     if (is_another_engine(&round))
         return -ENODEV;
 

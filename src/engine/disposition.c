@@ -159,6 +159,11 @@ static bool has_handler(int signo)
            action.sa_handler != SIG_IGN;
 }
 
+static bool is_ours_to_handle(int signo)
+{
+    return signo == signo_taken || awi_burn_took(signo) || (AWI_LOAD(awi.watched) >> (signo - 1) & 1) != 0;
+}
+
 bool awi_disposition_foreign_is_pending(const sigset_t *mask)
 {
     sigset_t pending;
@@ -167,7 +172,7 @@ bool awi_disposition_foreign_is_pending(const sigset_t *mask)
     /* Not by sigisemptyset: glibc 2.36's does not see the real-time signals. */
     if (sigpending(&pending) == 0) {
         for (int signo = 1; signo < NSIG && !found_one; ++signo)
-            found_one = signo != signo_taken && !awi_burn_took(signo) && sigismember(&pending, signo) == 1 &&
+            found_one = !is_ours_to_handle(signo) && sigismember(&pending, signo) == 1 &&
                         sigismember(mask, signo) == 0 && has_handler(signo);
     }
     errno = saved_errno;
@@ -222,9 +227,10 @@ AWI_OUTLINE static void call_found(const struct sigaction *action, int signo, si
 AWI_OUTLINE bool awi_disposition_chain(const struct sigaction *action, int signo, siginfo_t *info,
                                        void *context, bool due)
 {
-    if ((action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_IGN)
+    /* Whatever the flags: what SA_RESETHAND leaves behind has SA_SIGINFO still. */
+    if (action->sa_handler == SIG_IGN)
         return false;
-    if ((action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL) {
+    if (action->sa_handler == SIG_DFL) {
         if (due) {
             sigaction(signo, action, NULL);
             raise(signo); /* blocked here: it ends the process when this handler returns */

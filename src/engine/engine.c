@@ -104,6 +104,7 @@ static void reset_shared(void)
     awi.timer_need = awi.foreign_at = awi.armed_at = awi.call_need = AW_FOREVER;
     awi.call_due_ns = 0;
     awi.slack_ns = awi.foreign_interval_ns = 0;
+    awi.watched = awi.held = 0;
     awi.burning = awi.limited = awi.expired = awi.told = awi.runs = 0;
     awi.signals = awi.spurious = awi.forwarded = awi.chained = awi.dropped = 0;
     awi.programmed = awi.avoided = awi.guards_expired = awi.recoveries = awi.thefts = 0;
@@ -123,11 +124,16 @@ static void forked(void)
     awi_owner = AWI_STRANGER;
     awi_order();
     int saved_errno = errno;
+    if (awi_engine.signals != NULL)
+        awi_engine.signals->forked(was_owner);
+    if (awi_engine.itimers != NULL)
+        awi_engine.itimers->forked(was_owner);
     awi_disposition_forked(was_owner);
     awi_burn_forked(was_owner);
     awi_wakeup_close();
     awi_alarm_forget();
     errno = saved_errno;
+    awi_engine.signals = awi_engine.itimers = NULL;
     awi_engine.callers = 0;
     ++awi_engine.epoch;
     reset_shared();
@@ -169,6 +175,10 @@ static int take_signal(const struct aw_options *options)
 
 static void stop(void)
 {
+    if (awi_engine.signals != NULL)
+        awi_engine.signals->close();
+    if (awi_engine.itimers != NULL)
+        awi_engine.itimers->close();
     /* From here on the handler takes this thread for a stranger, and finds the engine closed. */
     __atomic_store_n(&awi.state, AWI_CLOSED, __ATOMIC_SEQ_CST);
     awi_owner = AWI_STRANGER;
@@ -181,6 +191,7 @@ static void stop(void)
         awi_alarm_close(found_at, awi.foreign_interval_ns);
     awi_wakeup_close();
     ++awi_engine.epoch;
+    awi_engine.signals = awi_engine.itimers = NULL;
     awi_engine.callers = 0;
     __atomic_store_n(&awi_pending, 0, __ATOMIC_SEQ_CST);
     drop_wheel();

@@ -8,8 +8,23 @@
 
 #include <alarmwheel/engine.h>
 
+#include <stdbool.h>
+
 #include "../wheel/wheel_run.h"
 #include "frame.h"
+
+struct awi_posted;
+
+/*
+ * One more origin of callbacks than timers and posts: signals, interval timers on processor time. Beside it
+ * there are the hooks in pending.h. Program context.
+ */
+struct awi_source {
+    uint32_t flag;                         /* what is raised for it, in awi_pending */
+    bool (*take)(struct awi_posted *next); /* the next function to call; false: no more */
+    void (*close)(void);                   /* aw_shutdown, before the engine is closed */
+    void (*forked)(bool was_owner);        /* in the child of a fork */
+};
 
 struct awi_engine {
     struct aw_wheel *wheel;
@@ -19,6 +34,10 @@ struct awi_engine {
     uint64_t epoch; /* changes at every start and in every forked child */
 
     struct awi_frame_record runner; /* the aw_run that runs: a mark in its frame */
+
+    /* NULL until first used. */
+    const struct awi_source *signals, *itimers;
+    unsigned keeping; /* watchers, and interval timers on processor time that are set: aw_run goes on */
 
     uint64_t expirations, overruns, posts, worst_lateness_ns;
 };

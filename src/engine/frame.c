@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -54,6 +55,16 @@ static bool maps_find(int fd, uintptr_t inside, struct maps_line *line)
     return false;
 }
 
+/*
+ * A mapping that lies right above a thread's stack may be one with it, such as a coroutine's. libc keeps the
+ * thread's descriptor at the top of the stack that it has made for it; the main thread's lies elsewhere.
+ */
+static uintptr_t top_of_thread(uintptr_t inside, uintptr_t high)
+{
+    uintptr_t descriptor = (uintptr_t)pthread_self();
+    return descriptor > inside && descriptor < high ? descriptor : high;
+}
+
 void awi_frame_learn(void)
 {
     int saved_errno = errno;
@@ -67,6 +78,7 @@ void awi_frame_learn(void)
         if (maps_find(fd, inside, &line)) {
             stack_low = line.address[0];
             stack_high = line.address[1];
+            stack_high = top_of_thread(inside, stack_high);
             if (gettid() == getpid()) {
                 uintptr_t room = UNLIMITED_STACK;
                 if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < room)

@@ -28,6 +28,7 @@
 struct arrival {
     bool from_clock; /* the alarm clock's one shot is spent */
     bool from_us;    /* ... or a timer of processor time is, or it is a doorbell */
+    bool theirs;     /* ... or another user's of the engine, who has raised his flag */
     bool foreign_due;
     bool news; /* something was flagged, or a guard is to be nagged for */
 };
@@ -36,6 +37,28 @@ struct arrival {
 static struct sigaction found_before(int signo)
 {
     return signo == awi_disposition_signo() ? awi_disposition_found() : awi_burn_found();
+}
+
+void awi_handler_write_number(int signo)
+{
+    int fd = AWI_LOAD(awi.signal_fd);
+    if (fd >= 0) {
+        unsigned char byte = (unsigned char)signo;
+        ssize_t written = write(fd, &byte, 1); /* the caller's descriptor: a byte that does not fit is lost */
+        (void)written;
+    }
+}
+
+/* Who watches the engine's own signal stands in the place of the disposition that was found. */
+static bool is_watched(int signo)
+{
+    return signo == awi_disposition_signo() && (AWI_LOAD(awi.watched) >> (signo - 1) & 1) != 0;
+}
+
+static void note(int signo, const siginfo_t *info)
+{
+    awi.note(signo, info);
+    awi_handler_write_number(signo);
 }
 
 /*
@@ -53,8 +76,11 @@ static void handle_elsewhere(int signo, siginfo_t *info, void *context)
         awi_count(&awi.forwarded, 1);
         awi_doorbell_ring(awi_disposition_signo(), burnt ? AWI_BELL_BURN : AWI_BELL_ALARM);
     }
+    bool noted = runs && !rang && is_watched(signo);
+    if (noted)
+        note(signo, info);
     __atomic_fetch_sub(&awi.in_flight, 1, __ATOMIC_SEQ_CST);
-    if (runs && !rang) {
+    if (runs && !rang && !noted) {
         bool passed = awi_disposition_chain(&found, signo, info, context, false);
         awi_count(passed ? &awi.chained : &awi.dropped, 1);
     }
@@ -66,7 +92,8 @@ static struct arrival classify(const siginfo_t *info)
     struct arrival arrival = { 0 };
     bool burnt = awi_burn_rang(info);
     arrival.from_clock = !burnt && (awi_alarm_rang(info) || bell == AWI_BELL_ALARM);
-    arrival.from_us = burnt || arrival.from_clock || bell != AWI_BELL_NONE;
+    arrival.theirs = awi.rang != NULL && awi.rang(info);
+    arrival.from_us = burnt || arrival.from_clock || bell != AWI_BELL_NONE || arrival.theirs;
     return arrival;
 }
 
@@ -103,7 +130,7 @@ static uint64_t flag(struct arrival *arrival, uint64_t now_ns)
     uint64_t expired_before = AWI_LOAD(awi.expired);
     arrival->foreign_due = foreign_alarm_is_due(now_ns);
     uint64_t need = awi_flag_due(now_ns);
-    arrival->news = arrival->foreign_due || (awi_flags() & ~flags_before) != 0 ||
+    arrival->news = arrival->theirs || arrival->foreign_due || (awi_flags() & ~flags_before) != 0 ||
                     AWI_LOAD(awi.expired) != expired_before || awi_nagging_guards() != 0 ||
                     awi_call_is_due(now_ns);
     return need;
@@ -127,25 +154,35 @@ static void rearm(const struct arrival *arrival, uint64_t need_ns, uint64_t now_
         awi_alarm_program(need_ns, now_ns);
 }
 
-static void write_signal_number(int signo)
-{
-    int fd = AWI_LOAD(awi.signal_fd);
-    if (fd >= 0) {
-        unsigned char byte = (unsigned char)signo;
-        ssize_t written = write(fd, &byte, 1); /* the caller's descriptor: a byte that does not fit is lost */
-        (void)written;
-    }
-}
-
 static void pass_on(const struct arrival *arrival, int signo, siginfo_t *info, void *context)
 {
     if (arrival->from_us && !arrival->foreign_due)
         return;
+    if (is_watched(signo)) {
+        note(signo, info);
+        return;
+    }
     struct sigaction found = found_before(signo);
     bool passed = awi_disposition_chain(&found, signo, info, context, arrival->foreign_due);
     awi_count(passed ? &awi.chained : &awi.dropped, 1);
-    if (passed && AWI_LOAD(awi.waiting))
+    bool is_foreign = passed && (AWI_LOAD(awi.watched) >> (signo - 1) & 1) == 0;
+    if (is_foreign && AWI_LOAD(awi.waiting))
         AWI_STORE(awi.foreign_ran, 1); /* the waiter owes its caller an -EINTR for this one too */
+}
+
+void awi_handler_begins(int signo, void *context)
+{
+    AWI_STORE(awi.runs, AWI_LOAD(awi.runs) + 1);
+    /*
+     * A wait blocks all signals but inside ppoll, whose frames carry that full mask. A mask that lets us
+     * through means that another handler was interrupted before its first instruction: the waiter owes its
+     * caller an -EINTR.
+     */
+    if (AWI_LOAD(awi.waiting) && sigismember(&((const ucontext_t *)context)->uc_sigmask, signo) == 0)
+        AWI_STORE(awi.foreign_ran, 1);
+    find_left_frames(awi_context_stack(context));
+    if (awi.cancel != NULL)
+        awi.cancel(context);
 }
 
 void awi_handle(int signo, siginfo_t *info, void *context)
@@ -158,25 +195,14 @@ void awi_handle(int signo, siginfo_t *info, void *context)
         return;
     }
 
-    AWI_STORE(awi.runs, AWI_LOAD(awi.runs) + 1);
     ++awi.signals;
-    /*
-     * A wait blocks all signals but inside ppoll, whose frames carry that full mask. A mask that lets us
-     * through means that another handler was interrupted before its first instruction: the waiter owes its
-     * caller an -EINTR.
-     */
-    if (AWI_LOAD(awi.waiting) && sigismember(&((const ucontext_t *)context)->uc_sigmask, signo) == 0)
-        AWI_STORE(awi.foreign_ran, 1);
-
-    find_left_frames(awi_context_stack(context));
-    if (awi.cancel != NULL)
-        awi.cancel(context);
+    awi_handler_begins(signo, context);
     struct arrival arrival = classify(info);
     uint64_t now = awi_clock_now();
     uint64_t need = flag(&arrival, now);
     rearm(&arrival, need, now);
     if (arrival.news)
-        write_signal_number(signo);
+        awi_handler_write_number(signo);
     else
         ++awi.spurious;
     pass_on(&arrival, signo, info, context);

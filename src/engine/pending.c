@@ -67,7 +67,7 @@ bool awi_call_is_due(uint64_t now_ns)
     if (AWI_LOAD(awi.call.frame) == NULL)
         return false;
     uint32_t flags = awi_flags();
-    bool dispatch_is_due = (flags & AWI_DISPATCHING) == 0 && (flags & (AWI_TIMER | AWI_POST)) != 0;
+    bool dispatch_is_due = (flags & AWI_DISPATCHING) == 0 && (flags & AWI_CALLBACKS) != 0;
     return dispatch_is_due || AWI_LOAD(awi.call_need) <= now_ns || awi_expired_guards() != 0;
 }
 

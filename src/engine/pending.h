@@ -17,6 +17,7 @@
 #ifndef AWI_PENDING_H
 #define AWI_PENDING_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -39,11 +40,15 @@ static inline void awi_order(void)
 
 /* The bits of awi_pending. */
 enum {
-    AWI_TIMER = 1u,       /* the earliest timer is due, or a spent budget left some */
-    AWI_POST = 2u,        /* something was posted */
-    AWI_GUARD = 4u,       /* an expired guard stands */
-    AWI_QUIT = 8u,        /* aw_quit was called */
-    AWI_DISPATCHING = 16u /* a dispatch runs, or was left by longjmp: see dispatch.c */
+    AWI_TIMER = 1u,        /* the earliest timer is due, or a spent budget left some */
+    AWI_POST = 2u,         /* something was posted */
+    AWI_GUARD = 4u,        /* an expired guard stands */
+    AWI_QUIT = 8u,         /* aw_quit was called */
+    AWI_DISPATCHING = 16u, /* a dispatch runs, or was left by longjmp: see dispatch.c */
+    AWI_SIGNAL = 32u,      /* a watched signal came */
+    AWI_ITIMER = 64u,      /* a virtual interval timer on processor time may be due */
+
+    AWI_CALLBACKS = AWI_TIMER | AWI_POST | AWI_SIGNAL | AWI_ITIMER
 };
 
 enum {
@@ -61,9 +66,15 @@ struct awi_landing {
     const void *code;   /* an address in the text that the escape may leave */
 };
 
+/* The frame that a guard lies in, as it is known again: where it ends, and where its function returns to. */
+struct awi_holder {
+    const void *end;
+    const void *caller;
+};
+
 /*
- * One guard that is entered. Written before `depth` covers it; from then on only `noticed_ns` and
- * `lateness_ns` change.
+ * One guard that is entered. Written before `depth` covers it; from then on only `noticed_ns`, `lateness_ns`,
+ * and what its clean-ups need change.
  */
 struct awi_guard_entry {
     uint64_t deadline_ns;  /* AW_FOREVER for a guard on processor time */
@@ -73,9 +84,13 @@ struct awi_guard_entry {
     struct aw_guard *guard;
     uint32_t shields; /* that stood at its entry: it does not mind them */
     uint32_t how;     /* its flags */
+    uint64_t told;    /* of the guards around it the program knew by then */
 
     uint64_t burn_ns;           /* AW_GUARD_CPU, AW_GUARD_USER: the deadline on that clock */
     struct awi_landing landing; /* AW_GUARD_ESCAPE */
+
+    uint32_t slots;           /* bit i: clean-up i is registered: cleanup.c */
+    struct awi_holder holder; /* valid if there is one */
 };
 
 struct awi_shared {
@@ -121,6 +136,12 @@ struct awi_shared {
     void (*deliver)(void *context, const void *trampoline); /* interrupts the plain system call, or escapes */
     void (*escape)(const void *here);                       /* the same at a safe point, in program context */
     void (*unlimit)(void); /* NULL, or: guards with a hard limit were dropped; program context */
+
+    /* How others hook into it; NULL until they are used. Signal context. */
+    uint64_t watched;                               /* bit signo - 1: aw_signal_watch has it; atomic */
+    uint64_t held;                                  /* ... or it is ignored, or defaulted; the program's */
+    void (*note)(int signo, const siginfo_t *info); /* a watched one came, by the engine's own handler */
+    bool (*rang)(const siginfo_t *info);            /* is it from a timer of theirs? It raises their flag. */
 
     struct awi_guard_entry guards[AWI_GUARD_DEPTH];
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * post.c: functions posted to the owner from any thread or signal handler. A bounded ring with a sequence
- * number in every cell (D. Vyukov's bounded MPMC queue, with one consumer): a poster that is interrupted
- * between its claim and its publication delays what comes after it, and blocks nobody.
+ * post.c: functions posted to the owner from any thread or signal handler, on a ring (ring.h).
  *
  * No wake-up is lost, by store and load on both sides (Dekker):
  *
@@ -26,24 +24,16 @@
 
 #include "disposition.h"
 #include "doorbell.h"
+#include "engine.h"
 #include "pending.h"
+#include "ring.h"
 
-#define CELLS 1024u
-
-struct cell {
-    uint32_t sequence; /* position: free for that claim; position + 1: holds that claim's function */
-    struct awi_posted posted;
-};
-
-static struct cell cells[CELLS];
-static uint32_t claims; /* posters */
-static uint32_t taken;  /* the owner */
+static struct awi_ring ring;
+static struct awi_posted cells[AWI_RING_CELLS];
 
 void awi_post_reset(void)
 {
-    for (uint32_t i = 0; i < CELLS; ++i)
-        cells[i].sequence = i;
-    claims = taken = 0;
+    awi_ring_reset(&ring);
 }
 
 void awi_wake_owner(void)
@@ -73,22 +63,11 @@ void awi_post_end(void)
 
 static int post(aw_post_fn *fn, void *arg)
 {
-    uint32_t position = __atomic_load_n(&claims, __ATOMIC_RELAXED);
-    struct cell *cell;
-    for (;;) {
-        cell = &cells[position % CELLS];
-        int32_t ahead = (int32_t)(__atomic_load_n(&cell->sequence, __ATOMIC_ACQUIRE) - position);
-        if (ahead < 0)
-            return -EAGAIN;
-        if (ahead > 0)
-            position = __atomic_load_n(&claims, __ATOMIC_RELAXED);
-        else if (__atomic_compare_exchange_n(&claims, &position, position + 1, true, __ATOMIC_RELAXED,
-                                             __ATOMIC_RELAXED))
-            break;
-    }
-    cell->posted.fn = fn;
-    cell->posted.arg = arg;
-    __atomic_store_n(&cell->sequence, position + 1, __ATOMIC_RELEASE);
+    uint32_t position;
+    if (!awi_ring_claim(&ring, &position))
+        return -EAGAIN;
+    cells[position % AWI_RING_CELLS] = (struct awi_posted){ fn, arg };
+    awi_ring_publish(&ring, position);
     awi_raise(AWI_POST);
     awi_wake_owner();
     return 0;
@@ -106,11 +85,10 @@ int aw_post(aw_post_fn *fn, void *arg)
 
 bool awi_post_take(struct awi_posted *posted)
 {
-    struct cell *cell = &cells[taken % CELLS];
-    if (__atomic_load_n(&cell->sequence, __ATOMIC_ACQUIRE) != taken + 1)
+    if (!awi_ring_holds(&ring, ring.taken))
         return false;
-    *posted = cell->posted;
-    __atomic_store_n(&cell->sequence, taken + CELLS, __ATOMIC_RELEASE);
-    ++taken;
+    *posted = cells[ring.taken % AWI_RING_CELLS];
+    awi_ring_release(&ring);
+    ++awi_engine.posts;
     return true;
 }

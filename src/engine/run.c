@@ -16,7 +16,8 @@ static int run_until_quit(const void *here)
     for (;;) {
         if ((awi_flags() & AWI_QUIT) != 0)
             return __atomic_load_n(&run_result, __ATOMIC_SEQ_CST);
-        if (aw_wheel_armed(awi_engine.wheel) == 0 && (awi_flags() & AWI_POST) == 0)
+        if (aw_wheel_armed(awi_engine.wheel) == 0 && awi_engine.keeping == 0 &&
+            (awi_flags() & (AWI_CALLBACKS & ~AWI_TIMER)) == 0)
             return 0;
         int result = awi_wait(NULL, 0, AW_FOREVER, true, here);
         if (result < 0 && result != -EINTR)
@@ -30,9 +31,11 @@ AWI_OUTLINE int aw_run(void)
     int denied = awi_check();
     if (denied < 0)
         return denied;
-    if (awi_in_callback(AWI_HERE) || awi_frame_is_open(&awi_engine.runner, AWI_HERE))
-        return -EDEADLK;
     const void *outer = awi_busy_begin();
+    if (awi_in_callback(AWI_HERE) || awi_frame_is_open(&awi_engine.runner, AWI_HERE)) {
+        awi_busy_end(outer);
+        return -EDEADLK;
+    }
     uint64_t epoch = awi_engine.epoch;
     awi_frame_open(&frame, &awi_engine.runner);
     awi_clear(AWI_QUIT);

@@ -91,6 +91,7 @@ AWI_OUTLINE int aw_quiet(void)
     int denied = awi_check();
     if (denied < 0)
         return denied;
+    __atomic_store_n(&awi.sleeping, 0, __ATOMIC_SEQ_CST); /* a guarded call leaves it up */
     if (!awi_in_callback(AWI_HERE)) {
         uint64_t next = awi_wheel_settle(awi_engine.wheel);
         AWI_STORE(awi.timer_need, next);

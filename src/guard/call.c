@@ -44,7 +44,9 @@ struct attempt {
     uint64_t deadline_ns;
     const void *here;
     long result; /* or negative errno */
+    int value;   /* negative: what the dispatch said that has ended it */
     bool timed_out;
+    bool tells;       /* of a guard that has expired, where the dispatch had something else to say */
     bool is_its_turn; /* a dispatch has just been made */
 };
 
@@ -60,9 +62,9 @@ static void have_posters_ring(void)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static bool has_stub(void)
+static bool has_stub(const struct awi_syscall *call)
 {
-    return AWI_HAVE_STUB && awi_engine.interrupt == AW_INTERRUPT_STEP;
+    return AWI_HAVE_STUB && awi_engine.interrupt == AW_INTERRUPT_STEP && call->number >= 0;
 }
 
 static int publish(struct attempt *attempt, bool is_plain)
@@ -89,7 +91,7 @@ AWI_OUTLINE static bool is_pressing(const struct attempt *attempt)
 {
     if (awi_expired_guards() != 0)
         return true;
-    if (awi_in_callback(attempt->here) || (awi_flags() & (AWI_TIMER | AWI_POST)) == 0)
+    if (awi_in_callback(attempt->here) || (awi_flags() & AWI_CALLBACKS) == 0)
         return false;
     if (!attempt->is_its_turn)
         return true;
@@ -105,12 +107,12 @@ AWI_OUTLINE static bool dispatch(struct attempt *attempt)
     attempt->is_its_turn = true;
     if (result >= 0)
         return true;
+    attempt->value = result;
     attempt->result = -ENODEV;
     if (awi_engine.epoch != epoch)
         return false;
-    attempt->timed_out = awi_expired_guards() != 0;
+    attempt->timed_out = attempt->tells = awi_expired_guards() != 0;
     attempt->result = attempt->timed_out ? -ETIMEDOUT : -ECANCELED;
-    awi_guards_told();
     return false;
 }
 
@@ -139,7 +141,7 @@ static long plain(const struct attempt *attempt)
 static inline long make(const struct attempt *attempt, uint64_t seen)
 {
 #if AWI_HAVE_STUB
-    if (AWI_LIKELY(has_stub()))
+    if (AWI_LIKELY(has_stub(attempt->call)))
         return awi_stub(attempt->call->number, attempt->argument, seen);
 #endif
     (void)seen;
@@ -151,7 +153,7 @@ static bool try(struct attempt *attempt)
 {
     uint64_t seen = AWI_LOAD(awi.runs);
     awi_order();
-    int error = publish(attempt, !has_stub());
+    int error = publish(attempt, !has_stub(attempt->call));
     if (AWI_UNLIKELY(error < 0)) {
         take_back(attempt);
         attempt->result = error;
@@ -176,9 +178,14 @@ static inline long result_of(long result, bool is_timed_out)
     return -1;
 }
 
-/* The end of a call that has failed for its time. Nothing of the library is active any more. */
+/*
+ * The end of a call that has failed for its time, of which the program now hears. Nothing of the library is
+ * active any more.
+ */
 AWI_OUTLINE static long end(const struct attempt *attempt)
 {
+    if (attempt->tells)
+        awi_guards_told();
     if (attempt->timed_out)
         awi_escape_if_due(-ETIMEDOUT, attempt->here);
     return result_of(attempt->result, attempt->timed_out);
@@ -202,7 +209,8 @@ AWI_OUTLINE static int get_ready(void)
 /* The time-out as a deadline; false where it is over already, or the call is refused. */
 static inline bool begin(struct attempt *attempt, uint64_t timeout_ns)
 {
-    attempt->timed_out = attempt->is_its_turn = false;
+    attempt->timed_out = attempt->tells = attempt->is_its_turn = false;
+    attempt->value = 0;
     if (AWI_UNLIKELY(awi_owner != AWI_OWNER_CALLS)) {
         attempt->result = get_ready();
         if (attempt->result < 0)
@@ -248,6 +256,19 @@ AWI_OUTLINE long awi_call_six(const long argument[6], uint64_t timeout_ns, const
     return go_on(&attempt);
 }
 
+AWI_OUTLINE long awi_call_value(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call)
+{
+    struct attempt attempt = { .call = call, .here = AWI_HERE };
+    memcpy(attempt.argument, argument, sizeof attempt.argument);
+    const void *outer = awi_busy_begin();
+    if (begin(&attempt, timeout_ns)) {
+        while (!try(&attempt))
+            continue;
+    }
+    awi_busy_end(outer);
+    return attempt.value < 0 ? attempt.value : attempt.result;
+}
+
 /* The first round, for a machine with a stub, with nothing pending: the rest goes on from there. */
 AWI_OUTLINE long awi_call(long a, long b, long c, long d, uint64_t timeout_ns, const struct awi_syscall *call)
 {
@@ -263,7 +284,7 @@ AWI_OUTLINE long awi_call(long a, long b, long c, long d, uint64_t timeout_ns, c
     if (AWI_UNLIKELY(!begin(&attempt, timeout_ns)))
         return refused(&attempt, outer);
 #if AWI_HAVE_STUB
-    if (AWI_LIKELY(has_stub() && attempt.deadline_ns >= AWI_LOAD(awi.armed_at))) {
+    if (AWI_LIKELY(has_stub(call) && attempt.deadline_ns >= AWI_LOAD(awi.armed_at))) {
         uint64_t seen = AWI_LOAD(awi.runs);
         awi_order();
         (void)publish(&attempt, false);
@@ -299,6 +320,11 @@ AWI_OUTLINE long awi_call_once(long a, uint64_t timeout_ns, const struct awi_sys
         attempt.result = attempt.timed_out ? -ETIMEDOUT : 0;
     }
     return result_of(attempt.result, attempt.timed_out);
+}
+
+long awi_call_refused(int error)
+{
+    return result_of(-error, false);
 }
 
 bool aw_timed_out(void)

@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /*
- * A system call: its number, and the function of libc for where there is no stub, which returns -1 and errno
- * (NULL: syscall(2)).
+ * A system call: its number (-1: only libc knows how to make it), and the function of libc for where there is
+ * no stub, which returns -1 and errno (NULL: syscall(2)).
  */
 struct awi_syscall {
     long number;
@@ -31,9 +31,19 @@ long awi_call(long a, long b, long c, long d, uint64_t timeout_ns, const struct 
 long awi_call_six(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call);
 
 /*
+ * The same for functions that are no guarded calls themselves: the result, or negative errno, or the negative
+ * value of the callback that has ended it; -ETIMEDOUT also for a guard. It makes no escape: whoever calls it
+ * does, at its end.
+ */
+long awi_call_value(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call);
+
+/*
  * Makes the call once, whatever comes; the time-out interrupts it where it blocks. Interrupted by anything
  * else, it counts as done: 0. No safe point.
  */
 long awi_call_once(long a, uint64_t timeout_ns, const struct awi_syscall *call);
+
+/* Where an argument makes no sense, and no call is made. */
+long awi_call_refused(int error);
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cleanup.c: what an escape is to put in order: registered in a guard's slots, gathered just before the jump,
- * run after the landing.
+ * cleanup.c: what an escape is to put in order: registered with a guard, gathered just before the jump, run
+ * after the landing. The slots are kept here, and not in the guard: nothing is read from a frame that may
+ * not be there.
  *
  * Registering and the handler in between:
  *
+ *   the frame that the guard lies in, at the first slot
  *   write the slot
  *   set its bit          from here on an escape gathers it
  *
@@ -19,51 +21,76 @@
 #include <unistd.h>
 
 #include "../engine/guards.h"
+#include "frames.h"
 #include "state.h"
 
-#define SLOTS \
-    ((unsigned)(sizeof((struct aw_guard *)0)->awi_cleanups / sizeof((struct aw_guard *)0)->awi_cleanups[0]))
+#define SLOTS 8u
 
 struct cleanup {
     void (*fn)(void *arg);
     void *arg;
 };
 
-static struct cleanup gathered[AWI_GUARD_DEPTH * 8];
+/* As indexed in awi.guards; valid where the bit in the entry's `slots` is set. */
+static struct slots {
+    struct cleanup cleanup[SLOTS];
+    uint32_t order[SLOTS];
+} registered[AWI_GUARD_DEPTH];
+
+static struct cleanup gathered[AWI_GUARD_DEPTH * SLOTS];
 static unsigned count;                  /* of them */
 static unsigned begin;                  /* of those of the last escape */
 static struct awi_frame_record landing; /* the innermost one that runs clean-ups */
 
-/* The slot of `guard` that was registered next after `order`; SLOTS: none. */
-static unsigned next_slot(const struct aw_guard *guard, uint32_t order)
+static bool is_taken(uint32_t index, unsigned slot)
 {
+    return (AWI_LOAD(awi.guards[index].slots) >> slot & 1) != 0;
+}
+
+/* The slot of guard `index` that was registered next after `order`; SLOTS: none. */
+static unsigned next_slot(uint32_t index, uint32_t order)
+{
+    const struct slots *slots = &registered[index];
     unsigned next = SLOTS;
     for (unsigned i = 0; i < SLOTS; ++i) {
-        if ((guard->awi_slots >> i & 1) != 0 && guard->awi_cleanup_order[i] > order &&
-            (next == SLOTS || guard->awi_cleanup_order[i] < guard->awi_cleanup_order[next]))
+        if (is_taken(index, i) && slots->order[i] > order &&
+            (next == SLOTS || slots->order[i] < slots->order[next]))
             next = i;
     }
     return next;
 }
 
-AWI_OUTLINE void awi_cleanup_gather(uint32_t index, const void *stack)
+static void gather(uint32_t index)
+{
+    const struct slots *slots = &registered[index];
+    for (unsigned slot = next_slot(index, 0); slot != SLOTS; slot = next_slot(index, slots->order[slot])) {
+        if (count == sizeof gathered / sizeof gathered[0])
+            return;
+        gathered[count++] = slots->cleanup[slot];
+    }
+}
+
+/*
+ * The guard that is landed in is there, and one that is not on the stack was left by nobody. Where nothing
+ * could be found out about a guard's frame, it counts while it lies on the stack.
+ */
+static bool is_held(uint32_t index, uint64_t holding, const void *stack)
+{
+    const struct awi_guard_entry *entry = &awi.guards[index];
+    if ((holding >> index & 1) != 0 || !awi_frame_is_on_stack(entry->guard))
+        return true;
+    return entry->holder.end == NULL && !awi_frame_is_gone(entry->guard, stack);
+}
+
+void awi_cleanup_gather(uint32_t index, uint64_t holding, const void *stack)
 {
     /* A landing that was left by longjmp has given up what it had not run. */
-    if (!awi_frame_is_open(&landing, AWI_HERE))
+    if (!awi_frame_is_open(&landing, stack))
         count = 0;
     begin = count;
     for (uint32_t i = index; i < AWI_LOAD(awi.depth); ++i) {
-        const struct aw_guard *guard = awi.guards[i].guard;
-        if (awi_frame_is_gone(guard, stack) || !awi_guard_was_entered(guard))
-            continue;
-        for (unsigned slot = next_slot(guard, 0); slot != SLOTS;
-             slot = next_slot(guard, guard->awi_cleanup_order[slot])) {
-            if (count == sizeof gathered / sizeof gathered[0])
-                return;
-            gathered[count].fn = guard->awi_cleanups[slot].fn;
-            gathered[count].arg = guard->awi_cleanups[slot].arg;
-            ++count;
-        }
+        if (i == index || is_held(i, holding, stack))
+            gather(i);
     }
 }
 
@@ -85,12 +112,12 @@ void awi_cleanup_run(void)
     errno = saved_errno;
 }
 
-static uint32_t last_order(const struct aw_guard *guard)
+static uint32_t last_order(uint32_t index)
 {
     uint32_t last = 0;
     for (unsigned i = 0; i < SLOTS; ++i) {
-        if ((guard->awi_slots >> i & 1) != 0 && guard->awi_cleanup_order[i] > last)
-            last = guard->awi_cleanup_order[i];
+        if (is_taken(index, i) && registered[index].order[i] > last)
+            last = registered[index].order[i];
     }
     return last;
 }
@@ -104,15 +131,18 @@ int aw_guard_on_expiry(struct aw_guard *guard, void (*fn)(void *arg), void *arg)
         return -EINVAL;
     if (!awi_guard_is_entered(guard))
         return -ENOENT;
-    uint32_t is_free = ~guard->awi_slots & ((1u << SLOTS) - 1);
+    uint32_t index = awi_guard_index(guard);
+    struct awi_guard_entry *entry = &awi.guards[index];
+    uint32_t is_free = ~entry->slots & ((1u << SLOTS) - 1);
     if (is_free == 0)
         return -ENOSPC;
+    if (entry->slots == 0)
+        entry->holder = awi_frames_holder(guard);
     unsigned slot = (unsigned)__builtin_ctz(is_free);
-    guard->awi_cleanups[slot].fn = fn;
-    guard->awi_cleanups[slot].arg = arg;
-    guard->awi_cleanup_order[slot] = last_order(guard) + 1;
+    registered[index].cleanup[slot] = (struct cleanup){ fn, arg };
+    registered[index].order[slot] = last_order(index) + 1;
     awi_order();
-    AWI_STORE(guard->awi_slots, guard->awi_slots | 1u << slot);
+    AWI_STORE(entry->slots, entry->slots | 1u << slot);
     awi_order();
     return (int)slot;
 }
@@ -125,9 +155,10 @@ int aw_guard_forget(struct aw_guard *guard, int slot)
     if (guard == NULL)
         return -EINVAL;
     if (!awi_guard_is_entered(guard) || slot < 0 || (unsigned)slot >= SLOTS ||
-        (guard->awi_slots >> slot & 1) == 0)
+        !is_taken(awi_guard_index(guard), (unsigned)slot))
         return -ENOENT;
-    AWI_STORE(guard->awi_slots, guard->awi_slots & ~(1u << slot));
+    struct awi_guard_entry *entry = &awi.guards[awi_guard_index(guard)];
+    AWI_STORE(entry->slots, entry->slots & ~(1u << slot));
     awi_order();
     return 0;
 }

@@ -41,7 +41,8 @@ static bool from_call;
 static bool is_busy(const void *stack, const void *frame)
 {
     uintptr_t busy = (uintptr_t)awi_busy_frame;
-    return busy >= (uintptr_t)stack && busy < (uintptr_t)frame;
+    /* Equal where a function of the library is inlined into the guard's. */
+    return busy >= (uintptr_t)stack && busy <= (uintptr_t)frame;
 }
 
 /* The frame to land in was left by longjmp: it lies below the stack, or was written over. */
@@ -57,7 +58,7 @@ static bool is_reachable(const struct awi_guard_entry *entry, const void *stack)
 }
 
 /* What keeps an escape from the handler; AWI_OBSTACLE_NONE: nothing. */
-static enum awi_obstacle obstacle(const struct awi_guard_entry *entry, const struct awi_frames *frames,
+static enum awi_obstacle obstacle(const struct awi_guard_entry *entry, struct awi_frames *frames,
                                   const void *stack, uintptr_t *stopped_at)
 {
     if (!is_reachable(entry, stack))
@@ -83,6 +84,7 @@ static uint32_t choose(struct awi_frames *frames, uint64_t expired, const void *
         struct awi_guard_entry *entry = &awi.guards[target];
         uintptr_t stopped_at = 0;
         frames->landing = &entry->landing;
+        frames->target = target;
         enum awi_obstacle found =
             is_gone(entry, stack) ? AWI_OBSTACLE_DEAD : obstacle(entry, frames, stack, &stopped_at);
         if (found == AWI_OBSTACLE_NONE)
@@ -99,9 +101,9 @@ static uint32_t choose(struct awi_frames *frames, uint64_t expired, const void *
     return AWI_LOAD(awi.depth);
 }
 
-static _Noreturn void jump(uint32_t index, const void *stack)
+static _Noreturn void jump(uint32_t index, uint64_t holding, const void *stack)
 {
-    awi_cleanup_gather(index, stack);
+    awi_cleanup_gather(index, holding, stack);
     siglongjmp(awi.guards[index].guard->awi_env, 1);
 }
 
@@ -118,7 +120,7 @@ void awi_escape_from_handler(void *context, const void *trampoline, uint64_t exp
     __builtin_memcpy(interrupted_mask, &interrupted->uc_sigmask, _NSIG / 8);
     from_call = frames.is_at_call;
     awi_context_restore_float(context);
-    jump(target, stack);
+    jump(target, frames.holding, stack);
 }
 
 /* Told or not: the guards that no shield is raised against. */
@@ -146,7 +148,7 @@ void awi_escape_at_safepoint(const void *here)
     if (target < AWI_LOAD(awi.depth)) {
         block_signals();
         from_call = false;
-        jump(target, here);
+        jump(target, frames.holding, here);
     }
     /* In a callback of qsort, say: as soon as that is left the handler shall do it. */
     awi_cover_slow(false);

@@ -7,6 +7,9 @@
 #include "frames.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#endif
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -34,11 +37,12 @@ enum stage {
 };
 
 struct walk {
-    const struct awi_frames *frames;
+    struct awi_frames *frames;
     enum stage stage;
     uintptr_t objects[ALLOWED_MAX + 2];
     unsigned objects_count;
     uintptr_t wrapping; /* the object of a wrapper: libc */
+    uintptr_t last;     /* the stack pointer in the frame before this one; 0: there is none */
     bool last_was_fit;  /* the frame before this one, of which only now is known that it is not the last */
     enum awi_leave result;
     uintptr_t pc;
@@ -89,10 +93,22 @@ struct frame {
     int was_interrupted; /* by a signal; else `pc` is where a call returns to */
 };
 
+/*
+ * That object is libc: it is known by a string of its own, since any function may stand in front of libc's.
+ */
+static bool is_libc(uintptr_t object)
+{
+#ifdef __GLIBC__
+    return object == awi_object_of((uintptr_t)gnu_get_libc_version());
+#else
+    return object != 0;
+#endif
+}
+
 /* A function that the program has put in front of libc's has that one's name, and holds who knows what. */
 static bool is_wrapper(const struct walk *walk, const struct frame *frame)
 {
-    return awi_object_of(frame->pc) == walk->wrapping &&
+    return is_libc(walk->wrapping) && awi_object_of(frame->pc) == walk->wrapping &&
            awi_is_wrapper((uintptr_t)_Unwind_GetRegionStart(frame->context));
 }
 
@@ -139,6 +155,22 @@ static bool visit_wrapped(struct walk *walk, const struct frame *frame)
            !is_beyond(frame->stack, walk->frames->landing->frame);
 }
 
+/*
+ * Guards in the frame before this one. By its end and its caller it is known again: a guard that was left by
+ * longjmp may lie, whole, in a hole of another frame.
+ */
+static void find_guards(struct walk *walk, uintptr_t pc, uintptr_t stack)
+{
+    for (uint32_t i = walk->frames->target + 1; walk->last != 0 && i < AWI_LOAD(awi.depth); ++i) {
+        const struct awi_guard_entry *entry = &awi.guards[i];
+        uintptr_t guard = (uintptr_t)entry->guard;
+        if (entry->slots != 0 && guard >= walk->last && guard < stack &&
+            (uintptr_t)entry->holder.end == stack && (uintptr_t)entry->holder.caller == pc)
+            walk->frames->holding |= UINT64_C(1) << i;
+    }
+    walk->last = stack;
+}
+
 static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
 {
     struct walk *walk = arg;
@@ -150,6 +182,7 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
     if (walk->stage == OURS || walk->stage == TRAMPOLINE)
         return _URC_NO_REASON;
     walk->pc = frame.pc;
+    find_guards(walk, frame.pc, frame.stack);
     bool goes_on = walk->stage == INNERMOST ? visit_innermost(walk, &frame)
                    : walk->stage == WRAPPED ? visit_wrapped(walk, &frame)
                                             : visit_beyond(walk, &frame);
@@ -172,13 +205,39 @@ static void find_objects(struct walk *walk, const void *code)
     }
 }
 
-AWI_OUTLINE enum awi_leave awi_frames_leave(const struct awi_frames *frames, uintptr_t *stopped_at)
+AWI_OUTLINE enum awi_leave awi_frames_leave(struct awi_frames *frames, uintptr_t *stopped_at)
 {
     struct walk walk = { .frames = frames, .result = AWI_LEAVE_NOT };
+    frames->holding = 0;
     find_objects(&walk, frames->landing->code);
     _Unwind_Backtrace(visit, &walk);
     *stopped_at = walk.pc;
     return walk.result;
+}
+
+struct search {
+    uintptr_t address;
+    uintptr_t last;
+    struct awi_holder holder;
+};
+
+static _Unwind_Reason_Code look(struct _Unwind_Context *context, void *arg)
+{
+    struct search *search = arg;
+    uintptr_t stack = (uintptr_t)_Unwind_GetCFA(context);
+    if (search->last != 0 && search->address >= search->last && search->address < stack) {
+        search->holder = (struct awi_holder){ (const void *)stack, (const void *)_Unwind_GetIP(context) };
+        return _URC_END_OF_STACK;
+    }
+    search->last = stack;
+    return _URC_NO_REASON;
+}
+
+struct awi_holder awi_frames_holder(const void *address)
+{
+    struct search search = { .address = (uintptr_t)address };
+    _Unwind_Backtrace(look, &search);
+    return search.holder;
 }
 
 AWI_OUTLINE void awi_frames_warm(void)

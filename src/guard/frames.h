@@ -21,6 +21,9 @@ struct awi_frames {
     bool is_at_call; /* at a system call that has not been granted anything: wrappers.h */
     /* From program context (`trampoline` NULL): an address in the frame of the function that was called. */
     const void *here;
+
+    uint32_t target;  /* the guard to land in */
+    uint64_t holding; /* out: bit i: guard i inside it lies in one of the frames, and has clean-ups */
 };
 
 enum awi_leave {
@@ -33,7 +36,10 @@ enum awi_leave {
  * AS-Safe where AWI_UNWINDS_IN_HANDLERS, and awi_frames_warm was called. *stopped_at: the code of the frame
  * that forbids it.
  */
-enum awi_leave awi_frames_leave(const struct awi_frames *frames, uintptr_t *stopped_at);
+enum awi_leave awi_frames_leave(struct awi_frames *frames, uintptr_t *stopped_at);
+
+/* The frame that `address` lies in, of those that are active. Program context. */
+struct awi_holder awi_frames_holder(const void *address);
 
 /* Unwinds once, so that whatever the unwinder sets up at first is done before a handler needs it. */
 void awi_frames_warm(void);

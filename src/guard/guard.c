@@ -57,12 +57,13 @@ static inline void push(struct aw_guard *guard, uint32_t depth, uint64_t deadlin
     uint64_t around = depth != 0 ? awi.guards[depth - 1].effective_ns : AW_FOREVER;
 
     guard->awi_state = AWI_ENTERED + depth;
-    guard->awi_slots = 0;
     entry->deadline_ns = deadline_ns;
     entry->effective_ns = deadline_ns < around ? deadline_ns : around;
     entry->guard = guard;
     entry->shields = AWI_LOAD(awi.shields);
     entry->how = how;
+    entry->slots = 0;
+    entry->told = AWI_LOAD(awi.told);
     awi_report_pushed(depth);
     awi_order();
     AWI_STORE(awi.depth, depth + 1);
@@ -223,7 +224,7 @@ static int enter_any(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags
     is_warm = is_warm || landing != NULL;
     const void *outer = awi_busy_begin();
     int result = enter_at(guard, timeout_ns, flags, landing);
-    bool was_left = landing != NULL && (uintptr_t)outer < (uintptr_t)landing->frame;
+    bool was_left = landing != NULL && (uintptr_t)outer <= (uintptr_t)landing->frame;
     awi_busy_end(was_left ? NULL : outer);
     return result;
 }
@@ -235,10 +236,23 @@ AWI_OUTLINE int awi_guard_enter(struct aw_guard *guard, uint64_t timeout_ns, uns
     return result == 0 ? 0 : not_entered(guard, result);
 }
 
+/*
+ * Whoever is told that this guard's own time is over goes on inside those around it, and has not been told of
+ * them, although they were over, too, when a safe point in here said so.
+ */
+static void untell(uint64_t around)
+{
+    if ((AWI_LOAD(awi.told) & around) == 0)
+        return;
+    __atomic_fetch_and(&awi.told, ~around, __ATOMIC_RELAXED);
+    awi_cover_slow(false);
+}
+
 /* After `depth` no longer covers it: who expired, and how late that was noticed; then clears its marks. */
 AWI_OUTLINE static int verdict(struct aw_guard *guard, uint32_t index, uint64_t expired)
 {
     uint64_t visible = expired & enclosing(index);
+    uint64_t told = awi.guards[index].told;
     int result = 0;
     if (visible != 0) {
         const struct awi_guard_entry *entry = &awi.guards[index];
@@ -249,6 +263,8 @@ AWI_OUTLINE static int verdict(struct aw_guard *guard, uint32_t index, uint64_t 
         result = is_own ? -ETIMEDOUT : -ECANCELED;
     }
     awi_guards_drop(index);
+    if (result == -ETIMEDOUT)
+        untell(visible & ~(UINT64_C(1) << index) & ~told);
     return result;
 }
 
@@ -313,38 +329,6 @@ int aw_guard_leave(struct aw_guard *guard)
     return leave(guard);
 }
 
-/* The jump lands here, out of fn's text. Nothing but `guard`, which does not change, is used afterwards. */
-AWI_OUTLINE static int call_escaping(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags,
-                                     int (*fn)(void *arg), void *arg)
-{
-    if (sigsetjmp(guard->awi_env, 0) == 0) {
-        const struct awi_landing landing = { AWI_HERE, __builtin_return_address(0), (const void *)fn };
-        int result = awi_guard_enter(guard, timeout_ns, flags, &landing);
-        if (result < 0)
-            return result;
-        int returned = fn(arg);
-        result = leave(guard);
-        return result < 0 ? result : returned;
-    }
-    return awi_escape_landed(guard);
-}
-
-int aw_guard_call(struct aw_guard *guard, uint64_t timeout_ns, unsigned flags, int (*fn)(void *arg),
-                  void *arg)
-{
-    if (guard == NULL || fn == NULL)
-        return -EINVAL;
-    awi_report_entering(guard, AWI_CALLER);
-    if ((flags & AW_GUARD_ESCAPE) != 0)
-        return call_escaping(guard, timeout_ns, flags, fn, arg);
-    int result = aw_guard_enter(guard, timeout_ns, flags);
-    if (result < 0)
-        return result;
-    int returned = fn(arg);
-    result = leave(guard);
-    return result < 0 ? result : returned;
-}
-
 /* The outermost expired guard among this one and those around it. */
 static const struct aw_guard *fired(const struct aw_guard *guard)
 {
@@ -399,12 +383,8 @@ AWI_OUTLINE int aw_guard_mark(void)
     return (int)((AWI_LOAD(awi.shields) & SHIELDS_MAX) << MARK_SHIELDS | AWI_LOAD(awi.depth));
 }
 
-AWI_OUTLINE int aw_guard_rewind(int mark)
+static int rewind_to(int mark)
 {
-    int denied = awi_check();
-    if (denied < 0)
-        return denied;
-    (void)awi_in_callback(AWI_HERE); /* finds one that was left by longjmp */
     /* Guards that were pruned meanwhile lay beyond the mark, too. */
     uint32_t depth = AWI_LOAD(awi.depth);
     uint32_t kept = (uint32_t)mark % (1u << MARK_SHIELDS);
@@ -413,7 +393,19 @@ AWI_OUTLINE int aw_guard_rewind(int mark)
         return -EINVAL;
     awi_guards_drop(kept);
     awi_guards_lower_shields(shields);
+    return (int)(depth - kept);
+}
+
+AWI_OUTLINE int aw_guard_rewind(int mark)
+{
+    int denied = awi_check();
+    if (denied < 0)
+        return denied;
+    const void *outer = awi_busy_begin();
+    (void)awi_in_callback(AWI_HERE); /* finds one that was left by longjmp */
+    int result = rewind_to(mark);
+    awi_busy_end(outer);
     if (awi_nagging_guards() != 0)
         awi.escape(AWI_HERE);
-    return (int)(depth - kept);
+    return result;
 }

@@ -120,10 +120,8 @@ int aw_flock(int fd, int operation, uint64_t timeout_ns)
 /* Only the commands that wait: others may take another argument, or none. */
 int aw_fcntl_lock(int fd, int command, struct flock *lock, uint64_t timeout_ns)
 {
-    if (command != F_SETLKW && command != F_OFD_SETLKW) {
-        errno = EINVAL;
-        return -1;
-    }
+    if (command != F_SETLKW && command != F_OFD_SETLKW)
+        return (int)awi_call_refused(EINVAL);
     static const struct awi_syscall call = { SYS_fcntl, plain_fcntl };
     return (int)awi_call(fd, command, (long)lock, 0, timeout_ns, &call);
 }

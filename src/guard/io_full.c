@@ -12,12 +12,13 @@
 #include "../busy.h"
 #include "../engine/clock.h"
 #include "../engine/pending.h"
+#include "call.h"
 
 static bool is_valid(const void *buffer, size_t n, const size_t *done)
 {
     if (done != NULL && (buffer != NULL || n == 0) && n <= SSIZE_MAX)
         return true;
-    errno = EINVAL;
+    awi_call_refused(EINVAL);
     return false;
 }
 

@@ -9,6 +9,15 @@
 
 #include "call.h"
 
+/*
+ * Where struct msghdr is not the kernel's, as in musl, whose functions fill in what lies between its fields.
+ */
+#ifdef __GLIBC__
+#define MESSAGE_CALL(number) (number)
+#else
+#define MESSAGE_CALL(number) (-1)
+#endif
+
 static long plain_connect(const long argument[6])
 {
     return connect((int)argument[0], (const struct sockaddr *)argument[1], (socklen_t)argument[2]);
@@ -55,13 +64,13 @@ int aw_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags, uin
 
 ssize_t aw_recvmsg(int fd, struct msghdr *message, int flags, uint64_t timeout_ns)
 {
-    static const struct awi_syscall call = { SYS_recvmsg, plain_recvmsg };
+    static const struct awi_syscall call = { MESSAGE_CALL(SYS_recvmsg), plain_recvmsg };
     return awi_call(fd, (long)message, flags, 0, timeout_ns, &call);
 }
 
 ssize_t aw_sendmsg(int fd, const struct msghdr *message, int flags, uint64_t timeout_ns)
 {
-    static const struct awi_syscall call = { SYS_sendmsg, plain_sendmsg };
+    static const struct awi_syscall call = { MESSAGE_CALL(SYS_sendmsg), plain_sendmsg };
     return awi_call(fd, (long)message, flags, 0, timeout_ns, &call);
 }
 

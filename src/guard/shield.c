@@ -6,7 +6,8 @@
  *   shields - 1      a handler from here on escapes, or nags, by itself
  *   look             one before has only marked the guard
  *
- * A nag before it was raised may have dropped SA_RESTART.
+ * A nag before it was raised may have dropped SA_RESTART. To be unshielded is not to be told: who ignores
+ * what aw_unshield returns is interrupted by his guard.
  */
 #include <alarmwheel/guard.h>
 
@@ -36,7 +37,6 @@ AWI_OUTLINE int aw_unshield(void)
     awi_guards_lower_shields(AWI_LOAD(awi.shields) - 1);
     if (AWI_LIKELY(awi_expired_guards() == 0))
         return 0;
-    awi_guards_told();
     awi.escape(AWI_HERE);
     return -ETIMEDOUT;
 }

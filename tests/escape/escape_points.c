@@ -90,6 +90,42 @@ START_TEST(points_escape)
 }
 END_TEST
 
+static struct aw_guard *asked_guard;
+static volatile bool was_told;
+
+static int ask_in_comparator(const void *a, const void *b)
+{
+    if (!was_told) {
+        spin_ms(4);
+        was_told = aw_guard_expired(asked_guard);
+    }
+    return *(const int *)a - *(const int *)b;
+}
+
+static void sort_and_spin(void)
+{
+    struct aw_guard guard;
+    int values[] = { 3, 1, 2 };
+    asked_guard = &guard;
+    AW_GUARD(&guard, AW_MS(2), AW_GUARD_ESCAPE) {
+        qsort(values, sizeof values / sizeof *values, sizeof *values, ask_in_comparator);
+        spin_to_the_escape();
+    }
+    ck_assert(aw_guard_expired(&guard));
+}
+
+/* To be told where an escape has to wait does not end the matter: it comes after qsort. */
+START_TEST(told_where_it_is_put_off)
+{
+    start_variant(_i);
+    was_told = false;
+    do
+        sort_and_spin();
+    while (!was_told);
+    stop();
+}
+END_TEST
+
 /* ---- calls ---- */
 
 START_TEST(a_guarded_call_escapes)
@@ -256,6 +292,33 @@ START_TEST(guard_call_within_guards)
 }
 END_TEST
 
+static int exceed_both(void *arg)
+{
+    aw_shield();
+    ++*(volatile int *)arg;
+    spin_ms(4);
+    (void)aw_unshield();
+    ck_abort_msg("aw_unshield returned");
+}
+
+/* Expired itself, it says so, whatever else has: as aw_guard_leave does. */
+START_TEST(guard_call_that_expires_with_the_outer)
+{
+    struct aw_guard outer, inner;
+    volatile int stages = 0;
+    int result;
+    start_variant(_i);
+    do {
+        ck_assert_int_eq(aw_guard_enter(&outer, AW_MS(2), AW_GUARD_DEFAULT), 0);
+        result = aw_guard_call(&inner, AW_MS(2), AW_GUARD_ESCAPE, exceed_both, (void *)&stages);
+        ck_assert_ptr_eq(aw_guard_fired(&inner), &outer);
+        ck_assert_int_eq(aw_guard_leave(&outer), -ETIMEDOUT);
+    } while (stages == 0); /* so slow a machine that the outer one had expired before */
+    ck_assert_int_eq(result, -ETIMEDOUT);
+    stop();
+}
+END_TEST
+
 START_TEST(guard_call_from_cxx)
 {
     start_variant(_i);
@@ -272,6 +335,7 @@ int main(void)
     TCase *calls = signal_case(suite, "calls");
 
     tcase_add_loop_test(points, points_escape, 0, VARIANTS);
+    tcase_add_loop_test(points, told_where_it_is_put_off, 0, VARIANTS);
     tcase_add_loop_test(points, a_guarded_call_escapes, 0, VARIANTS);
     tcase_add_loop_test(points, its_own_time_out_does_not, 0, VARIANTS);
     tcase_add_loop_test(points, h02_results_under_a_shield, 0, VARIANTS);
@@ -279,6 +343,7 @@ int main(void)
         tcase_add_loop_test(points, a_loop_around_a_plain_call, 0, VARIANTS);
     tcase_add_loop_test(calls, guard_call, 0, VARIANTS);
     tcase_add_loop_test(calls, guard_call_within_guards, 0, VARIANTS);
+    tcase_add_loop_test(calls, guard_call_that_expires_with_the_outer, 0, VARIANTS);
     tcase_add_loop_test(calls, guard_call_from_cxx, 0, VARIANTS);
     return run_suite(suite);
 }

@@ -168,6 +168,28 @@ START_TEST(entered_under_a_shield)
 }
 END_TEST
 
+static void lower_inside(void)
+{
+    struct aw_guard guard;
+    stages = 0;
+    aw_shield();
+    AW_GUARD(&guard, AW_MS(2), AW_GUARD_ESCAPE) {
+        (void)aw_unshield();
+        ++stages;
+        spin_to_the_escape();
+    }
+    ck_assert(aw_guard_expired(&guard));
+}
+
+START_TEST(lowered_inside)
+{
+    start_variant(_i);
+    for (lower_inside(); stages == 0; lower_inside())
+        aw_unshield();
+    stop();
+}
+END_TEST
+
 /* ---- 34: clean-ups ---- */
 
 static char order[64];
@@ -466,6 +488,7 @@ int main(void)
     tcase_add_loop_test(shields, unshield_tells_of_a_cooperative_guard, 0, VARIANTS);
     tcase_add_loop_test(shields, calls_under_a_shield, 0, VARIANTS);
     tcase_add_loop_test(shields, entered_under_a_shield, 0, VARIANTS);
+    tcase_add_loop_test(shields, lowered_inside, 0, VARIANTS);
     tcase_add_loop_test(clean_ups, h34_order, 0, VARIANTS);
     tcase_add_loop_test(clean_ups, h34_only_after_an_escape, 0, VARIANTS);
     tcase_add_loop_test(clean_ups, h34_forget, 0, VARIANTS);

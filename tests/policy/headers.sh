@@ -20,7 +20,7 @@ for header in "$include"/alarmwheel/*.h "$include"/alarmwheel/*.hpp; do
     name=${header##*/}
     posix=
     case $name in
-    guard.h | signal.h | io.h | alarmwheel.h | *.hpp) posix=-D_POSIX_C_SOURCE=200809L ;;
+    guard.h | signal.h | child.h | io.h | alarmwheel.h | *.hpp) posix=-D_POSIX_C_SOURCE=200809L ;;
     esac
     source="#include <alarmwheel/$name>
 #include <alarmwheel/$name>"

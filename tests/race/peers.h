@@ -10,7 +10,8 @@
 #include "race.h"
 
 extern const struct race_peer peer_fifo, peer_pipe, peer_full_pipe, peer_small_pipe, peer_pty,
-    peer_stopped_pty, peer_listener, peer_backlog, peer_message, peer_flock, peer_record_lock, peer_child;
+    peer_stopped_pty, peer_listener, peer_backlog, peer_message, peer_flock, peer_record_lock, peer_child,
+    peer_waited;
 
 /* The descriptors that this process has open. */
 unsigned peers_open(void);

@@ -135,7 +135,10 @@ const struct race_peer peer_record_lock = { .prepare = record_prepare,
                                             .call = record_call,
                                             .account = record_account };
 
-/* aw_waitid for a child of the child, which ends when it is told to, or when nobody can tell it any more. */
+/*
+ * aw_waitid and aw_child_wait for a child of the child, which ends when it is told to, or when nobody can
+ * tell it any more.
+ */
 
 static siginfo_t ended;
 
@@ -147,6 +150,7 @@ static void child_prepare(void)
 static void child_settle(void)
 {
     sigset_t set;
+    int forked[2];
     pid_t pid;
     char byte;
 
@@ -154,14 +158,21 @@ static void child_settle(void)
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    race_check(pipe2(forked, O_CLOEXEC) == 0, "pipe: errno %d", errno);
     pid = fork();
     if (pid == 0) {
+        close(forked[1]);
         close(peer_fds[1]);
         _exit(read(peer_fds[0], &byte, 1) == 1 ? CHILD_STATUS : 1);
     }
     race_check(pid > 0, "fork: errno %d", errno);
     race_page->peer_pid = (uint32_t)pid;
     close(peer_fds[0]);
+    /* It has the same fake kernel, and disarms its alarm as every forked child does: not from here on. */
+    close(forked[1]);
+    while (read(forked[0], &byte, 1) < 0 && errno == EINTR)
+        continue;
+    close(forked[0]);
 }
 
 /* It is a zombie when this returns. */
@@ -189,13 +200,12 @@ static long waitid_call(uint64_t timeout_ns)
     return aw_waitid(P_PID, (id_t)race_page->peer_pid, &ended, WEXITED, timeout_ns);
 }
 
-static void child_account(long result, bool was_ready)
+/* What was not delivered is there, and what was is not. */
+static void child_is_kept(long result, bool was_ready)
 {
     pid_t pid = (pid_t)race_page->peer_pid;
     int status = 0;
 
-    race_check(result < 0 || (was_ready && ended.si_pid == pid && ended.si_status == CHILD_STATUS),
-               "status %d of process %d", ended.si_status, (int)ended.si_pid);
     if (!was_ready)
         race_check(write(peer_fds[1], "x", 1) == 1, "write: errno %d", errno);
     if (waitpid(pid, &status, 0) == pid)
@@ -205,9 +215,41 @@ static void child_account(long result, bool was_ready)
         race_check(result == 0 && errno == ECHILD, "returned %ld, and waitpid says %d", result, errno);
 }
 
+static void child_account(long result, bool was_ready)
+{
+    pid_t pid = (pid_t)race_page->peer_pid;
+
+    race_check(result < 0 || (was_ready && ended.si_pid == pid && ended.si_status == CHILD_STATUS),
+               "status %d of process %d", ended.si_status, (int)ended.si_pid);
+    child_is_kept(result, was_ready);
+}
+
 const struct race_peer peer_child = { .prepare = child_prepare,
                                       .ready = child_ready,
                                       .tidy = child_tidy,
                                       .settle = child_settle,
                                       .call = waitid_call,
                                       .account = child_account };
+
+static int waited_status;
+
+static long wait_call(uint64_t timeout_ns)
+{
+    return aw_child_wait((pid_t)race_page->peer_pid, &waited_status, timeout_ns);
+}
+
+static void wait_account(long result, bool was_ready)
+{
+    race_check(result < 0
+                   ? waited_status == 0
+                   : was_ready && WIFEXITED(waited_status) && WEXITSTATUS(waited_status) == CHILD_STATUS,
+               "returned %ld, status %#x", result, (unsigned)waited_status);
+    child_is_kept(result, was_ready);
+}
+
+const struct race_peer peer_waited = { .prepare = child_prepare,
+                                       .ready = child_ready,
+                                       .tidy = child_tidy,
+                                       .settle = child_settle,
+                                       .call = wait_call,
+                                       .account = wait_account };

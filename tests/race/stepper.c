@@ -77,9 +77,9 @@ static void add_boundary(struct race_record *record, struct race_boundary bounda
 }
 
 /*
- * Beyond the limit go the later rounds of loops first: an instruction's first two executions are kept, and of
- * the next as many as there is room for, spread evenly. (Each execution passed over costs a replay two
- * stops.)
+ * Beyond the limit go the later rounds of loops: an instruction's first two executions are kept, all of
+ * them, and of the next as many as there is room for, spread evenly. (Each execution passed over costs a
+ * replay two stops.)
  */
 #define LATEST_HIT 16
 
@@ -105,7 +105,7 @@ static void thin(struct race_record *record, size_t limit)
             keep = rest <= room || (seen + 1) * room / rest > seen * room / rest;
             seen++;
         }
-        if (keep && kept < limit)
+        if (keep)
             boundaries[kept++] = boundaries[i];
     }
     record->count = kept;

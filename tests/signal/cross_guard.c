@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cross_guard.c: a guard around plain system calls on another machine or another libc: built statically by
- * the cross compilers that are there, and run under an emulator. No Check, no thread; prints what went wrong
- * and exits with 1.
+ * cross_guard.c: guards around plain system calls, and escapes, on another machine or another libc: built
+ * statically by the cross compilers that are there, and run under an emulator. No Check, no thread; prints
+ * what went wrong and exits with 1.
  */
 #include <alarmwheel/alarmwheel.h>
 
@@ -18,6 +18,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "guard/escape.h"
+#include "guard/object.h"
 
 static int failures;
 
@@ -131,6 +134,83 @@ static void undisturbed_read(void)
     close(ends[1]);
 }
 
+/* ---- escapes ---- */
+
+#define SPIN_LIMIT AW_SEC(60)
+
+static volatile uint64_t spun;
+
+static void spin_a_while(void)
+{
+    for (unsigned i = 0; i < 1000; ++i)
+        spun = spun + 1;
+}
+
+static int ask(void *arg)
+{
+    uint64_t limit = clock_ns() + SPIN_LIMIT;
+    (void)arg;
+    while (clock_ns() < limit) {
+        spin_a_while();
+        aw_safepoint();
+    }
+    return 0;
+}
+
+static int ask_nobody(void *arg)
+{
+    uint64_t limit = clock_ns() + SPIN_LIMIT;
+    (void)arg;
+    while (clock_ns() < limit)
+        spin_a_while();
+    return 0;
+}
+
+__attribute__((noinline)) static int deep_down(unsigned depth, int (*fn)(void *arg))
+{
+    volatile unsigned char bytes[256];
+    bytes[0] = 0;
+    return (depth != 0 ? deep_down(depth - 1, fn) : fn(NULL)) + bytes[0];
+}
+
+/* From the function with the guard itself, or from below; and by the function that the library calls. */
+static void escape_from(int (*fn)(void *arg), volatile unsigned depth)
+{
+    struct aw_guard guard;
+    volatile bool landed = false;
+    volatile uint64_t start = clock_ns();
+    AW_GUARD(&guard, AW_MS(1), AW_GUARD_ESCAPE) {
+        if (depth == 0 && fn == ask) {
+            while (clock_ns() < start + SPIN_LIMIT)
+                aw_safepoint();
+        } else {
+            deep_down(depth, fn);
+        }
+    }
+    AW_EXPIRED
+    {
+        EXPECT(clock_ns() >= start + AW_MS(1));
+        landed = clock_ns() < start + SPIN_LIMIT;
+    }
+    EXPECT(landed);
+    EXPECT(aw_guard_fired(&guard) == &guard);
+    start = clock_ns();
+    EXPECT(aw_guard_call(&guard, AW_MS(1), AW_GUARD_ESCAPE, fn, NULL) == -ETIMEDOUT);
+    EXPECT(clock_ns() < start + SPIN_LIMIT);
+    EXPECT(aw_guard_mark() == 0 && aw_safepoint() == 0);
+}
+
+/* A static program holds malloc, for which its handlers would not escape; here no loop comes near it. */
+static void escapes(void)
+{
+    awi_escape_assume_dynamic = 0;
+    for (unsigned i = 0; failures == 0 && i < 10; ++i)
+        escape_from(ask, i % 4);
+    awi_escape_assume_dynamic = 1;
+    for (unsigned i = 0; failures == 0 && AWI_UNWINDS_IN_HANDLERS && i < 10; ++i)
+        escape_from(ask_nobody, i % 4);
+}
+
 int main(void)
 {
     for (unsigned variant = 0; variant < 4; ++variant) {
@@ -146,6 +226,7 @@ int main(void)
         guarded_open();
         guarded_wait();
         undisturbed_read();
+        escapes();
         struct aw_stats stats = { .size = sizeof stats };
         EXPECT(aw_stats_read(&stats) == 0);
         EXPECT(aw_shutdown() == 0);

@@ -304,6 +304,37 @@ START_TEST(h30_guard_around_a_callback)
 }
 END_TEST
 
+static int nothing(struct aw_timer timer, void *arg)
+{
+    (void)timer, (void)arg;
+    return 0;
+}
+
+/* Nagged before the shield was raised, at peace under it: the alarm rings for a timer. */
+START_TEST(h24_a_shielded_read_beside_a_timer)
+{
+    struct aw_timer timer;
+    struct aw_guard guard;
+
+    open_pipe();
+    start_variant(_i);
+    ck_assert_int_eq(aw_timer_create(&timer, nothing, NULL), 0);
+    for (unsigned i = 0; i < 3; ++i) {
+        pid_t pid = in_child(50, write_later, &pipe_ends[1]);
+        ck_assert_int_eq(aw_guard_enter(&guard, AW_MS(5), AW_GUARD_DEFAULT), 0);
+        spin_until(clock_ns() + AW_MS(8));
+        ck_assert_int_eq(aw_timer_arm(timer, AW_MS(15)), 0);
+        aw_shield();
+        ck_assert_int_eq(blocking_read(), 1);
+        ck_assert_int_eq(aw_unshield(), -ETIMEDOUT);
+        ck_assert_int_eq(aw_guard_leave(&guard), -ETIMEDOUT);
+        ck_assert_int_eq(aw_wait(AW_SEC(60)), 1);
+        expect_exit(pid, 0);
+    }
+    ck_assert_int_eq(aw_shutdown(), 0);
+}
+END_TEST
+
 /* A wait inside a guard ends by it. */
 START_TEST(waits_report_the_guard)
 {
@@ -450,6 +481,7 @@ int main(void)
     tcase_add_loop_test(nested, h12_every_set_of_expired_guards, 0, VARIANTS);
     tcase_add_loop_test(nested, h12_expire_one_after_the_other, 0, VARIANTS);
     tcase_add_loop_test(nested, h12_told_of_one_is_not_told_of_the_next, 0, VARIANTS);
+    tcase_add_loop_test(nested, h24_a_shielded_read_beside_a_timer, 0, VARIANTS);
     tcase_add_loop_test(nested, waits_report_the_guard, 0, VARIANTS);
     tcase_add_loop_test(nested, coarse_guard_is_never_early, 0, VARIANTS);
     tcase_add_loop_test(callbacks, h29_all_ticks_beside_expiring_guards, 0, VARIANTS);

@@ -369,6 +369,22 @@ START_TEST(locks_take_the_commands_that_wait)
 }
 END_TEST
 
+/* Refused by the library itself, a call is the last one that failed all the same. */
+START_TEST(refused_after_a_time_out)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    char byte;
+    size_t done = 0;
+    start(_i);
+    TIMES_OUT(aw_read(pipe_ends[0], &byte, 1, 0));
+    FAILS(aw_fcntl_lock(pipe_ends[0], F_GETLK, &lock, AW_SEC(1)), EINVAL);
+    TIMES_OUT(aw_read(pipe_ends[0], &byte, 1, 0));
+    FAILS(aw_read_full(pipe_ends[0], NULL, 1, &done, AW_SEC(1)), EINVAL);
+    TIMES_OUT(aw_read(pipe_ends[0], &byte, 1, 0));
+    FAILS(aw_write_full(pipe_ends[1], NULL, 1, &done, AW_SEC(1)), EINVAL);
+}
+END_TEST
+
 START_TEST(other_calls_by_number)
 {
     int n = 0;
@@ -613,6 +629,7 @@ int main(void)
     tcase_add_loop_test(tcase, open_makes_a_file, 0, WAYS);
     tcase_add_loop_test(tcase, sockets, 0, WAYS);
     tcase_add_loop_test(tcase, locks_take_the_commands_that_wait, 0, WAYS);
+    tcase_add_loop_test(tcase, refused_after_a_time_out, 0, WAYS);
     tcase_add_loop_test(tcase, other_calls_by_number, 0, WAYS);
     tcase_add_loop_test(tcase, six_arguments, 0, WAYS);
     tcase_add_loop_test(tcase, child_status, 0, WAYS);

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hold.c: see hold.h. The handler writes down what came (record.c), raises a flag, and wakes the owner. It
+ * runs on any thread. Taking a signal and giving it back, and handlers elsewhere:
+ *
+ *   bit in awi.watched
+ *   sigaction to our handler            from here on it records
+ *
+ *   sigaction to the old disposition    only handlers that have begun are left
+ *   clear the bit in awi.watched        one that has not looked yet sees that, and passes its signal on
+ *   wait until none is in flight        one that had looked has recorded
+ *   send what is recorded again         to the old disposition
+ *
+ * Around a fork all watched signals are blocked: in the child one that comes early stays pending until the
+ * old dispositions are back.
+ */
+#include "hold.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../engine/burn.h"
+#include "../engine/disposition.h"
+#include "../engine/handler.h"
+#include "../engine/pending.h"
+#include "../engine/post.h"
+#include "record.h"
+
+/* The dispositions that were displaced, where the bit is set in awi.held. */
+static struct sigaction found[AWI_SIGNALS];
+static uint64_t interrupting;       /* without SA_RESTART */
+static uint64_t ignored, defaulted; /* by awi_hold_dispose; watchers may stand in front of it */
+
+static uint32_t in_flight; /* handlers, on any thread */
+
+static void note(int signo, const siginfo_t *info)
+{
+    awi_record_write(signo, info);
+    awi_raise(AWI_SIGNAL);
+    awi_wake_owner();
+}
+
+static bool is_disposed(int signo)
+{
+    return ((ignored | defaulted) & awi_signal_bit(signo)) != 0;
+}
+
+/* SIG_IGN or SIG_DFL, as awi_hold_dispose has it. */
+static struct sigaction simple_action(int signo)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = (ignored & awi_signal_bit(signo)) != 0 ? SIG_IGN : SIG_DFL;
+    return action;
+}
+
+/*
+ * To ourselves the kernel lets us send any siginfo. Where its queue is full it takes a real-time one only as
+ * kill(2) would send it.
+ */
+static void send_again(int signo, siginfo_t *info)
+{
+    long self = syscall(SYS_gettid);
+    long failed = syscall(SYS_rt_tgsigqueueinfo, getpid(), self, signo, info);
+    info->si_code = SI_USER;
+    if (failed != 0)
+        (void)syscall(SYS_rt_tgsigqueueinfo, getpid(), self, signo, info);
+}
+
+/*
+ * (SIG_DFL and SIG_IGN are that whatever the flags say: SA_RESETHAND leaves SA_SIGINFO behind.)
+ *
+ * Not watched any more: it came too late, or somebody who took our place passes on to us, as he found us. The
+ * old disposition is who it is for; SIG_DFL only if that is in force.
+ */
+static void pass_on(int signo, siginfo_t *info, void *context)
+{
+    struct sigaction old = is_disposed(signo) ? simple_action(signo) : found[signo - 1], now;
+    if (old.sa_handler != SIG_DFL)
+        (void)awi_disposition_chain(&old, signo, info, context, false);
+    else if (sigaction(signo, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        send_again(signo, info);
+}
+
+static void handle(int signo, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+    if (awi_owner)
+        awi_handler_begins(signo, context);
+    __atomic_fetch_add(&in_flight, 1, __ATOMIC_SEQ_CST);
+    bool is_watched = (awi_hold_watched() & awi_signal_bit(signo)) != 0;
+    if (is_watched) {
+        note(signo, info);
+        awi_handler_write_number(signo);
+    }
+    __atomic_fetch_sub(&in_flight, 1, __ATOMIC_SEQ_CST);
+    if (!is_watched)
+        pass_on(signo, info, context);
+    errno = saved_errno;
+}
+
+/* ---- dispositions ---- */
+
+static bool is_ours(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == handle;
+}
+
+bool awi_hold_is_engines(int signo)
+{
+    return signo == awi_disposition_signo();
+}
+
+uint64_t awi_hold_watched(void)
+{
+    return __atomic_load_n(&awi.watched, __ATOMIC_SEQ_CST);
+}
+
+/* While a guard on user time has SIGVTALRM, what it will give back is the disposition that counts. */
+static int change(int signo, const struct sigaction *action, struct sigaction *old)
+{
+    if (!awi_burn_took(signo))
+        return sigaction(signo, action, old) == 0 ? 0 : -errno;
+    if (old != NULL)
+        *old = awi_burn_found();
+    if (action != NULL)
+        awi_burn_replace_found(action);
+    return 0;
+}
+
+static struct sigaction our_action(int signo)
+{
+    struct sigaction action;
+    bool interrupts = (interrupting & awi_signal_bit(signo)) != 0;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = handle;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | (interrupts ? 0 : SA_RESTART);
+    sigfillset(&action.sa_mask);
+    return action;
+}
+
+/* What we have set is there still: who came later and took our place keeps it. */
+static bool is_in_place(int signo)
+{
+    struct sigaction now;
+    if (change(signo, NULL, &now) < 0)
+        return false;
+    if ((awi_hold_watched() & awi_signal_bit(signo)) != 0)
+        return is_ours(&now);
+    return now.sa_handler == simple_action(signo).sa_handler;
+}
+
+static int hold(int signo, const struct sigaction *action)
+{
+    struct sigaction old;
+    int result = change(signo, action, &old);
+    if (result < 0)
+        return result;
+    if (!awi_hold_has(signo))
+        found[signo - 1] = old;
+    awi.held |= awi_signal_bit(signo);
+    return 0;
+}
+
+bool awi_hold_has(int signo)
+{
+    return (awi.held & awi_signal_bit(signo)) != 0;
+}
+
+void awi_hold_let_go(int signo)
+{
+    uint64_t bit = awi_signal_bit(signo);
+    if (!awi_hold_has(signo))
+        return;
+    if (is_in_place(signo))
+        (void)change(signo, &found[signo - 1], NULL);
+    awi.held &= ~bit;
+    interrupting &= ~bit;
+    ignored &= ~bit;
+    defaulted &= ~bit;
+}
+
+/* Back to what awi_hold_dispose has set. */
+static void step_back(int signo)
+{
+    struct sigaction action = simple_action(signo);
+    if (is_in_place(signo))
+        (void)change(signo, &action, NULL);
+    interrupting &= ~awi_signal_bit(signo);
+}
+
+int awi_hold_dispose(int signo, void (*handler)(int))
+{
+    uint64_t bit = awi_signal_bit(signo);
+    uint64_t ignored_before = ignored, defaulted_before = defaulted;
+    ignored = handler == SIG_IGN ? ignored | bit : ignored & ~bit;
+    defaulted = handler == SIG_IGN ? defaulted & ~bit : defaulted | bit;
+    struct sigaction action = simple_action(signo);
+    int result = hold(signo, &action);
+    if (result < 0) {
+        ignored = ignored_before;
+        defaulted = defaulted_before;
+    }
+    return result;
+}
+
+/* What came of the engine's own signal while nobody watched it is nobody's. */
+int awi_hold_watch(int signo)
+{
+    struct awi_arrival stale;
+    struct sigaction action = our_action(signo);
+    uint64_t bit = awi_signal_bit(signo);
+    while (awi_record_take(bit, &stale))
+        continue;
+    awi_record_begin(signo);
+    awi.note = note;
+    __atomic_fetch_or(&awi.watched, bit, __ATOMIC_SEQ_CST);
+    int result = awi_hold_is_engines(signo) ? 0 : hold(signo, &action);
+    if (result < 0)
+        __atomic_fetch_and(&awi.watched, ~bit, __ATOMIC_SEQ_CST);
+    return result;
+}
+
+void awi_hold_unwatch(int signo, bool all)
+{
+    struct awi_arrival arrival;
+    if (is_disposed(signo) && !all)
+        step_back(signo);
+    else
+        awi_hold_let_go(signo);
+    __atomic_fetch_and(&awi.watched, ~awi_signal_bit(signo), __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&in_flight, __ATOMIC_SEQ_CST) != 0)
+        sched_yield();
+    while (!awi_hold_is_engines(signo) && awi_record_take(awi_signal_bit(signo), &arrival))
+        send_again(signo, &arrival.info);
+}
+
+int awi_hold_interrupt(int signo, bool interrupts)
+{
+    struct sigaction now;
+    uint64_t bit = awi_signal_bit(signo);
+    interrupting = interrupts ? interrupting | bit : interrupting & ~bit;
+    struct sigaction action = our_action(signo);
+    int result = change(signo, NULL, &now);
+    return result == 0 && is_ours(&now) ? change(signo, &action, NULL) : result;
+}
+
+int awi_hold_query(int signo, enum aw_signal_kind *kind)
+{
+    struct sigaction now;
+    int result = change(signo, NULL, &now);
+    if (result < 0)
+        return result;
+    bool is_engines = (now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == awi_handle;
+    *kind = now.sa_handler == SIG_DFL     ? AW_SIGNAL_DEFAULT
+            : now.sa_handler == SIG_IGN   ? AW_SIGNAL_IGNORED
+            : is_ours(&now) || is_engines ? AW_SIGNAL_WATCHED
+                                          : AW_SIGNAL_FOREIGN;
+    return 0;
+}
+
+/* ---- forks ---- */
+
+static _Thread_local sigset_t blocked_for_fork; /* and not blocked before */
+
+static void block_for_fork(void)
+{
+    sigset_t mask, set;
+    uint64_t signals = awi_hold_watched();
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    sigemptyset(&set);
+    for (int signo = 1; signo <= AWI_SIGNALS; ++signo) {
+        if ((signals & awi_signal_bit(signo)) != 0 && !awi_hold_is_engines(signo) &&
+            sigismember(&mask, signo) == 0)
+            sigaddset(&set, signo);
+    }
+    blocked_for_fork = set;
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Only those: the engine's own hook may have restored the mask of another. */
+static void unblock_after_fork(void)
+{
+    pthread_sigmask(SIG_UNBLOCK, &blocked_for_fork, NULL);
+}
+
+/*
+ * The engine's own hook, which gives the dispositions back, was set before: children's hooks run in that
+ * order, so the mask opens last.
+ */
+int awi_hold_ready(void)
+{
+    static bool watches_forks;
+    int failed = watches_forks ? 0 : pthread_atfork(block_for_fork, unblock_after_fork, unblock_after_fork);
+    if (failed != 0)
+        return -failed;
+    watches_forks = true;
+    awi.held = interrupting = ignored = defaulted = 0;
+    return 0;
+}
+
+void awi_hold_forked(void)
+{
+    for (int signo = 1; signo <= AWI_SIGNALS; ++signo)
+        awi_hold_let_go(signo);
+    in_flight = 0;
+}
