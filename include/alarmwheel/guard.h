@@ -195,6 +195,7 @@ AW_API int aw_guard_rewind(int mark);
 /* What the macro stands on; not for direct use. */
 #define AWI_GUARD_NAME(line) AWI_GUARD_PASTE(line)
 #define AWI_GUARD_PASTE(line) awi_scope_##line
+/* clang-format off */
 #define AWI_GUARD(scope, entered, timeout_ns, flags)                                                     \
     for (struct awi_guard_scope scope __attribute__((cleanup(awi_guard_scope_end))) =                    \
              { (entered), awi_guard_ns(timeout_ns), AWI_GUARD_FLAGS(flags), 0, 0, __FILE__, __LINE__ }; \
@@ -206,6 +207,7 @@ AW_API int aw_guard_rewind(int mark);
                 awi_guard_scope_landed(&scope);                                                          \
         } else if (scope.phase == AWI_GUARD_BODY)                                                        \
             for (; awi_guard_scope_once(&scope);)
+/* clang-format on */
 /* Where the function with the guard returns to: by that an escape knows the function's frame again. */
 #define AWI_CALLER __builtin_extract_return_addr(__builtin_return_address(0))
 #define AWI_GUARD_BODY 1u

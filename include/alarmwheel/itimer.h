@@ -8,7 +8,8 @@
  * Three timers are always there: ITIMER_REAL, ITIMER_VIRTUAL and ITIMER_PROF, each a virtual one of that
  * kind; aw_alarm sets the first. aw_itimer_create makes more. The kinds are the clocks: REAL counts the time
  * that passes (CLOCK_MONOTONIC), VIRTUAL the user time of the process, PROF its user and system time. None
- * is ever early. REAL is late by a timer's tick, VIRTUAL and PROF by a tick of the kernel's clock.
+ * is ever early. REAL is late by a timer's tick, VIRTUAL and PROF by up to two ticks of the kernel's
+ * clock, as the originals.
  *
  * Values, rounding and errors are those of the originals on Linux, the errors as negative errno: fields out
  * of range are -EINVAL and change nothing, a new value of NULL stops the timer, the time that is left of one
@@ -58,7 +59,7 @@ AW_API int aw_itimer_delete(int id);
 /*
  * As setitimer(2) and getitimer(2): `id` is ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF or of aw_itimer_create.
  * Returns 0. Errors: -EINVAL (no such timer, or a value out of range); -EFAULT (a pointer to nowhere);
- * -ENOMEM.
+ * -ENOMEM; -EAGAIN (the kernel has no timer left for the first VIRTUAL or PROF one).
  */
 AW_API int aw_setitimer(int id, const struct itimerval *new_value, struct itimerval *old_value);
 AW_API int aw_getitimer(int id, struct itimerval *value);

@@ -62,20 +62,20 @@ static struct sigaction simple_action(int signo)
  * To ourselves the kernel lets us send any siginfo. Where its queue is full it takes a real-time one only as
  * kill(2) would send it.
  */
-static void send_again(int signo, siginfo_t *info)
+static void send_again(int signo, const siginfo_t *info)
 {
     long self = syscall(SYS_gettid);
-    long failed = syscall(SYS_rt_tgsigqueueinfo, getpid(), self, signo, info);
-    info->si_code = SI_USER;
-    if (failed != 0)
-        (void)syscall(SYS_rt_tgsigqueueinfo, getpid(), self, signo, info);
+    if (syscall(SYS_rt_tgsigqueueinfo, getpid(), self, signo, info) == 0)
+        return;
+    siginfo_t bare = *info;
+    bare.si_code = SI_USER;
+    (void)syscall(SYS_rt_tgsigqueueinfo, getpid(), self, signo, &bare);
 }
 
 /*
- * (SIG_DFL and SIG_IGN are that whatever the flags say: SA_RESETHAND leaves SA_SIGINFO behind.)
- *
  * Not watched any more: it came too late, or somebody who took our place passes on to us, as he found us. The
- * old disposition is who it is for; SIG_DFL only if that is in force.
+ * old disposition is who it is for; SIG_DFL only if that is in force. (It is SIG_DFL whatever the flags say:
+ * SA_RESETHAND leaves SA_SIGINFO behind.)
  */
 static void pass_on(int signo, siginfo_t *info, void *context)
 {
