@@ -47,7 +47,8 @@ enum state {
     SERVING,
     STOPPING, /* told to */
     DRAINING,
-    GIVING_UP /* the deadline has passed, or the user does not want to wait for it */
+    GIVING_UP, /* the deadline has passed, or the user does not want to wait for it */
+    ENDED
 };
 
 struct configuration {
@@ -113,6 +114,19 @@ static int start_logger(void)
 }
 
 /* What is in the pipe is written out; then the process ends, or is ended. */
+/* The serving is over: who tells it to stop now comes too late, and is not to spoil the exit status. */
+static void stop_listening_to_signals(void)
+{
+    sigset_t set;
+
+    state = ENDED;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static int end_log(void)
 {
     int status = 0;
@@ -217,6 +231,8 @@ static int on_stop(const siginfo_t *info, uint64_t times, void *arg)
     (void)times;
     (void)arg;
     say("signal %d from process %d", info->si_signo, (int)info->si_pid);
+    if (state == ENDED)
+        return 0;
     state = state == SERVING ? STOPPING : GIVING_UP;
     return -ECANCELED;
 }
@@ -385,6 +401,7 @@ int main(int argc, char **argv)
             " reset; %" PRIu64 " bytes read, %" PRIu64 " written",
             echo_totals.accepted, echo_totals.ended, echo_totals.idle, echo_totals.failed, echo_totals.reset,
             echo_totals.read, echo_totals.written);
+        stop_listening_to_signals();
         error = end_log();
     }
     if (error == 0)

@@ -56,8 +56,8 @@ AW_API int aw_signal_watch(int signo, aw_signal_fn *fn, void *arg);
 /*
  * Takes that back; fn NULL: all that watch signo. When the last goes, and at aw_shutdown, the old
  * disposition is restored, unless somebody else has replaced the engine's since; what has arrived and was
- * not called back yet is then sent again, to this thread, and finds that disposition. Inside a callback, too.
- * Returns 0. Errors: -EINVAL (no such signal); -ENOENT.
+ * not called back yet is then sent again, to this thread, and finds that disposition (but for the engine's
+ * own signal: it is dropped). Inside a callback, too. Returns 0. Errors: -EINVAL (no such signal); -ENOENT.
  */
 AW_API int aw_signal_unwatch(int signo, aw_signal_fn *fn, void *arg);
 
@@ -108,6 +108,8 @@ AW_API int aw_signal_raise_in(pthread_t thread, int signo);
  * long as it waits, so that no handler gets them; block them yourself, in all threads, before they may come.
  * Signals of the set that were watched, and came before, count: their callbacks do not run for what is
  * returned here.
+ *
+ * A callback that leaves it by longjmp leaves the set blocked: use siglongjmp to a mask that was saved.
  *
  * timeout_ns: AW_FOREVER: no limit; 0: only looks. Errors: -EAGAIN (the time is over); -EINVAL (NULL; empty;
  * the engine's signal in it); -EDEADLK (inside a callback); -ETIMEDOUT (a guard around it has expired); the

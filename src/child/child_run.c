@@ -84,7 +84,8 @@ static int run(const char *file, char *const argv[], const struct aw_child_optio
         return result;
     result = awi_child_wait(pid, &ended->status, left(deadline));
     *is_reaped = result == 0;
-    if (result == 0 || awi_engine.epoch != epoch)
+    /* Where somebody else has reaped it the number may be another's. */
+    if (result == 0 || result == -ECHILD || awi_engine.epoch != epoch)
         return result;
     return stop(pid, options, result, ended, is_reaped, here);
 }

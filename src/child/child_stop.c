@@ -148,11 +148,11 @@ static int give_grace(struct stop *stop, uint64_t grace_ns)
     if (stop->known == 0) {
         siginfo_t info;
         const long argument[6] = { P_PID, stop->child, (long)&info, WEXITED | WNOWAIT };
-        int result = (int)awi_call_value(argument, grace_ns, &call);
+        bool is_over;
+        int result = (int)awi_call_value(argument, grace_ns, &call, &is_over);
         if (is_in_another_process(stop))
             return -ENODEV;
-        bool is_time = result == -ETIMEDOUT && awi_expired_guards() == 0 && awi_clock_now() >= until;
-        if (!is_time)
+        if (!is_over || awi_expired_guards() != 0)
             hear(stop, result);
     }
     return await(stop, until, false);

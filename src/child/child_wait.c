@@ -60,8 +60,9 @@ int awi_child_wait(pid_t pid, int *status, uint64_t timeout_ns)
         return awi_child_reap(pid, status);
     int ended = 0;
     const long argument[6] = { pid, (long)&ended };
-    int result = (int)awi_call_value(argument, timeout_ns, &call);
-    if (result == -ETIMEDOUT && awi_expired_guards() == 0)
+    bool is_over;
+    int result = (int)awi_call_value(argument, timeout_ns, &call, &is_over);
+    if (is_over && awi_expired_guards() == 0)
         return awi_child_reap(pid, status);
     if (result < 0)
         return result;

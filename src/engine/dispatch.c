@@ -141,18 +141,21 @@ static void run_all(struct round *round, unsigned budget)
                   (awi_engine.itimers != NULL ? AWI_ITIMER : 0));
 }
 
+/*
+ * At the end, so that a dispatch that is left by longjmp leaves it readable. What was raised before it is
+ * drained is seen by the look after that, and what is raised later rings by itself.
+ */
 static void drain_wakeup_fd(void)
 {
     int fd = AWI_LOAD(awi.wakeup_fd);
     if (fd >= 0) {
         int saved_errno = errno;
         uint64_t count;
-        /*
-         * Before the flags are cleared: what is raised in between finds its flag raised, or writes again.
-         */
         while (syscall(SYS_read, fd, &count, sizeof count) < 0 && errno == EINTR) {
         }
         errno = saved_errno;
+        if ((awi_flags() & (AWI_CALLBACKS | AWI_QUIT)) != 0 || awi_nagging_guards() != 0)
+            awi_wakeup_ring(fd);
     }
 }
 
@@ -240,7 +243,6 @@ int awi_dispatch(unsigned budget, const void *here)
     AWI_STORE(awi.timer_need, AW_FOREVER);
     awi_order();
     __atomic_fetch_or(&awi_pending, AWI_DISPATCHING, __ATOMIC_SEQ_CST);
-    drain_wakeup_fd();
     awi_clear(AWI_CALLBACKS);
 
     run_all(&round, budget != 0 ? budget : awi_engine.budget);
@@ -251,11 +253,11 @@ int awi_dispatch(unsigned budget, const void *here)
     int result = publish_next_timer(round.now_ns);
     if (round.result < 0)
         result = round.result;
-    if (result < 0) {
+    if (result < 0)
         nag_for_hidden_guards();
-        return result;
-    }
-    result = report_guards(round.now_ns);
+    else
+        result = report_guards(round.now_ns);
+    drain_wakeup_fd();
     return result < 0 ? result : (int)(round.callbacks < INT_MAX ? round.callbacks : INT_MAX);
 }
 

@@ -19,8 +19,9 @@ static int run_until_quit(const void *here)
         if (aw_wheel_armed(awi_engine.wheel) == 0 && awi_engine.keeping == 0 &&
             (awi_flags() & (AWI_CALLBACKS & ~AWI_TIMER)) == 0)
             return 0;
-        int result = awi_wait(NULL, 0, AW_FOREVER, true, here);
-        if (result < 0 && result != -EINTR)
+        bool foreign;
+        int result = awi_wait(NULL, 0, AW_FOREVER, true, &foreign, here);
+        if (result < 0 && !foreign)
             return result;
     }
 }

@@ -90,8 +90,10 @@ static int sleep_once(struct pollfd *fds, nfds_t n, uint64_t deadline_ns, enum s
     return result;
 }
 
-int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callback, const void *here)
+int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callback, bool *foreign,
+             const void *here)
 {
+    *foreign = false;
     if (awi_in_callback(here))
         return -EDEADLK;
     int saved_errno = errno;
@@ -105,6 +107,7 @@ int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callb
         if (awi_told_to_quit() && until_callback)
             break;
         result = sleep_once(fds, n, deadline, &slept);
+        *foreign = result == -EINTR;
         if (result != 0 || slept == SLEPT_TO_DEADLINE)
             break;
         if (slept == SLEPT_NOT && !until_callback && awi_clock_now() >= deadline)
@@ -120,7 +123,8 @@ AWI_OUTLINE int aw_wait(uint64_t timeout_ns)
     if (denied < 0)
         return denied;
     const void *outer = awi_busy_begin();
-    int result = awi_wait(NULL, 0, timeout_ns, true, AWI_HERE);
+    bool foreign;
+    int result = awi_wait(NULL, 0, timeout_ns, true, &foreign, AWI_HERE);
     awi_busy_end(outer);
     return awi_escape_if_due(result, AWI_HERE);
 }
@@ -131,7 +135,8 @@ AWI_OUTLINE int aw_poll(struct pollfd *fds, unsigned long n, uint64_t timeout_ns
     if (denied < 0)
         return denied;
     const void *outer = awi_busy_begin();
-    int result = awi_wait(fds, n, timeout_ns, false, AWI_HERE);
+    bool foreign;
+    int result = awi_wait(fds, n, timeout_ns, false, &foreign, AWI_HERE);
     awi_busy_end(outer);
     return awi_escape_if_due(result, AWI_HERE);
 }

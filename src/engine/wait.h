@@ -9,8 +9,9 @@
 
 /*
  * Dispatches and sleeps. `until_callback`: returns once one has run; else goes on until a descriptor is
- * ready.
+ * ready. -EINTR is a foreign handler's if *foreign, which is always set; else a callback returned it.
  */
-int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callback, const void *here);
+int awi_wait(struct pollfd *fds, nfds_t n, uint64_t timeout_ns, bool until_callback, bool *foreign,
+             const void *here);
 
 #endif

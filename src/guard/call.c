@@ -256,7 +256,8 @@ AWI_OUTLINE long awi_call_six(const long argument[6], uint64_t timeout_ns, const
     return go_on(&attempt);
 }
 
-AWI_OUTLINE long awi_call_value(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call)
+AWI_OUTLINE long awi_call_value(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call,
+                                bool *is_over)
 {
     struct attempt attempt = { .call = call, .here = AWI_HERE };
     memcpy(attempt.argument, argument, sizeof attempt.argument);
@@ -266,6 +267,7 @@ AWI_OUTLINE long awi_call_value(const long argument[6], uint64_t timeout_ns, con
             continue;
     }
     awi_busy_end(outer);
+    *is_over = attempt.timed_out && attempt.value >= 0;
     return attempt.value < 0 ? attempt.value : attempt.result;
 }
 

@@ -6,6 +6,7 @@
 #ifndef AWI_CALL_H
 #define AWI_CALL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -31,11 +32,12 @@ long awi_call(long a, long b, long c, long d, uint64_t timeout_ns, const struct 
 long awi_call_six(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call);
 
 /*
- * The same for functions that are no guarded calls themselves: the result, or negative errno, or the negative
- * value of the callback that has ended it; -ETIMEDOUT also for a guard. It makes no escape: whoever calls it
- * does, at its end.
+ * The same for functions that are no guarded calls themselves: the result, or negative errno, or the
+ * negative value of the callback that has ended it, or -ETIMEDOUT for a guard. *is_over: it is its own
+ * time-out. It makes no escape: whoever calls it does, at its end.
  */
-long awi_call_value(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call);
+long awi_call_value(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call,
+                    bool *is_over);
 
 /*
  * Makes the call once, whatever comes; the time-out interrupts it where it blocks. Interrupted by anything

@@ -24,6 +24,7 @@ void awi_signal_deliver_reset(void)
 {
     arrival.signo = 0;
     awi_signal_wait_has = false;
+    awi_waiting = (struct awi_waiting){ { NULL, 0 }, 0 };
 }
 
 static int call(void *arg)
@@ -48,6 +49,7 @@ static bool next_watcher(struct awi_posted *next)
         arrival.signo = 0;
         return false;
     }
+    awi_signal_delivered += current.serial == 0;
     current = *watcher;
     *next = (struct awi_posted){ call, &current };
     return true;
@@ -69,7 +71,6 @@ AWI_OUTLINE bool awi_signal_take(struct awi_posted *next)
             break;
         current.serial = 0;
         last_serial = awi_watch_last();
-        ++awi_signal_delivered;
     }
     if ((awi_record_waiting() & kept) == 0)
         return false;

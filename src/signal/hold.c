@@ -154,16 +154,27 @@ static bool is_in_place(int signo)
     return now.sa_handler == simple_action(signo).sa_handler;
 }
 
-static int hold(int signo, const struct sigaction *action)
+/*
+ * Asked before anything is changed: what stands there now is not what we have set. Who came later has his
+ * place.
+ */
+static bool displaces(int signo)
 {
-    struct sigaction old;
-    int result = change(signo, action, &old);
+    return !awi_hold_has(signo) || !is_in_place(signo);
+}
+
+/* What was found is known before ours is there: another thread may fork in between. */
+static int hold(int signo, const struct sigaction *action, bool is_first)
+{
+    int result = is_first ? change(signo, NULL, &found[signo - 1]) : 0;
     if (result < 0)
         return result;
-    if (!awi_hold_has(signo))
-        found[signo - 1] = old;
     awi.held |= awi_signal_bit(signo);
-    return 0;
+    awi_order();
+    result = change(signo, action, NULL);
+    if (result < 0 && is_first)
+        awi.held &= ~awi_signal_bit(signo);
+    return result;
 }
 
 bool awi_hold_has(int signo)
@@ -196,11 +207,12 @@ static void step_back(int signo)
 int awi_hold_dispose(int signo, void (*handler)(int))
 {
     uint64_t bit = awi_signal_bit(signo);
+    bool is_first = displaces(signo);
     uint64_t ignored_before = ignored, defaulted_before = defaulted;
     ignored = handler == SIG_IGN ? ignored | bit : ignored & ~bit;
     defaulted = handler == SIG_IGN ? defaulted & ~bit : defaulted | bit;
     struct sigaction action = simple_action(signo);
-    int result = hold(signo, &action);
+    int result = hold(signo, &action, is_first);
     if (result < 0) {
         ignored = ignored_before;
         defaulted = defaulted_before;
@@ -214,12 +226,13 @@ int awi_hold_watch(int signo)
     struct awi_arrival stale;
     struct sigaction action = our_action(signo);
     uint64_t bit = awi_signal_bit(signo);
+    bool is_first = displaces(signo);
     while (awi_record_take(bit, &stale))
         continue;
     awi_record_begin(signo);
     awi.note = note;
     __atomic_fetch_or(&awi.watched, bit, __ATOMIC_SEQ_CST);
-    int result = awi_hold_is_engines(signo) ? 0 : hold(signo, &action);
+    int result = awi_hold_is_engines(signo) ? 0 : hold(signo, &action, is_first);
     if (result < 0)
         __atomic_fetch_and(&awi.watched, ~bit, __ATOMIC_SEQ_CST);
     return result;
@@ -235,8 +248,10 @@ void awi_hold_unwatch(int signo, bool all)
     __atomic_fetch_and(&awi.watched, ~awi_signal_bit(signo), __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&in_flight, __ATOMIC_SEQ_CST) != 0)
         sched_yield();
-    while (!awi_hold_is_engines(signo) && awi_record_take(awi_signal_bit(signo), &arrival))
-        send_again(signo, &arrival.info);
+    while (awi_record_take(awi_signal_bit(signo), &arrival)) {
+        if (!awi_hold_is_engines(signo)) /* that one could be taken for the alarm's */
+            send_again(signo, &arrival.info);
+    }
 }
 
 int awi_hold_interrupt(int signo, bool interrupts)

@@ -45,11 +45,19 @@ static long plain(const long argument[6])
 static int look(const sigset_t *set, siginfo_t *info)
 {
     const struct timespec at_once = { 0, 0 };
-    int signo;
+    long signo;
     do
-        signo = sigtimedwait(set, info, &at_once);
+        signo = syscall(SYS_rt_sigtimedwait, set, info, &at_once, (size_t)_NSIG / 8);
     while (signo < 0 && errno == EINTR);
-    return signo > 0 ? signo : 0;
+    return signo > 0 ? (int)signo : 0;
+}
+
+/* glibc's sigtimedwait calls what raise(3) sends the same as what kill(2) sends, so all ways here do. */
+static int found(int signo, siginfo_t *info)
+{
+    if (signo > 0 && info->si_code == SI_TKILL)
+        info->si_code = SI_USER;
+    return signo;
 }
 
 /* What is recorded came before what is pending. */
@@ -57,9 +65,9 @@ static int take(const sigset_t *set, siginfo_t *info)
 {
     struct awi_arrival arrival;
     if (awi_engine.signals == NULL || !awi_record_take(awi_waiting.signals, &arrival))
-        return look(set, info);
+        return found(look(set, info), info);
     *info = arrival.info;
-    return arrival.signo;
+    return found(arrival.signo, info);
 }
 
 static uint64_t left(uint64_t deadline_ns)
@@ -78,12 +86,27 @@ static int wait_for(const sigset_t *set, siginfo_t *info, uint64_t timeout_ns)
         if (signo > 0)
             return signo;
         awi_signal_wait_has = false;
-        long result = awi_call_value(argument, left(deadline), &call);
-        if (result == -ETIMEDOUT && awi_expired_guards() == 0)
-            return -EAGAIN;
+        bool timed_out;
+        long result = awi_call_value(argument, left(deadline), &call, &timed_out);
+        if (timed_out && awi_expired_guards() == 0) {
+            signo = take(set, info); /* both may have come at once, and the alarm first */
+            return signo > 0 ? signo : -EAGAIN;
+        }
         if (!awi_signal_wait_has || result != -EINTR)
-            return (int)result;
+            return found((int)result, info);
     }
+}
+
+/* Those of the set that were not in the mask. */
+static sigset_t blocked_by(const sigset_t *set, const sigset_t *mask)
+{
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    for (int signo = 1; signo <= AWI_SIGNALS; ++signo) {
+        if (sigismember(set, signo) == 1 && sigismember(mask, signo) == 0)
+            sigaddset(&blocked, signo);
+    }
+    return blocked;
 }
 
 /* The set blocked; what comes of it is nobody's meanwhile. */
@@ -95,12 +118,13 @@ static int wait_blocked(const sigset_t *set, siginfo_t *info, uint64_t timeout_n
     uint64_t epoch = awi_engine.epoch;
 
     pthread_sigmask(SIG_BLOCK, set, &mask);
+    const sigset_t blocked = blocked_by(set, &mask);
     awi_waiting.signals = signals_of(set);
     awi_frame_open(&frame, &awi_waiting.frame);
     int result = wait_for(set, info, timeout_ns);
     awi_frame_close(&frame, &awi_waiting.frame);
     awi_waiting = outer;
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &blocked, NULL); /* what else a callback did to the mask is its business */
     return awi_engine.epoch == epoch ? result : -ENODEV;
 }
 
@@ -156,9 +180,10 @@ int aw_signal_pending(sigset_t *set)
 static int pause_for(const void *here)
 {
     uint64_t before = awi_signal_delivered;
+    bool foreign;
     int result;
     do
-        result = awi_wait(NULL, 0, AW_FOREVER, true, here);
+        result = awi_wait(NULL, 0, AW_FOREVER, true, &foreign, here);
     while (result >= 0 && awi_signal_delivered == before);
     return result < 0 ? result : 0;
 }

@@ -22,7 +22,7 @@ static int count(void *arg)
 /*
  * One call in the whole program, so that it is inlined: until an escape ends it, or one round if it checks.
  */
-__attribute__((noinline, flatten)) static void post(volatile bool checks, uint64_t timeout_ns)
+__attribute__((noinline)) static void post(volatile bool checks, uint64_t timeout_ns)
 {
     struct aw_guard guard;
     volatile unsigned posts = checks ? 1 : 900;

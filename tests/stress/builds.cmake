@@ -36,6 +36,7 @@ if(COMPILER MATCHES "musl")
   set(support "${SOURCES}/tests/support/musl_unwind.c")
 endif()
 file(GLOB program "${SOURCES}/tests/stress/*.c")
+list(FILTER program EXCLUDE REGEX "/stress_(children|signals)[.]c$") # programs of their own
 execute_process(
   COMMAND "${COMPILER}" -std=c11 -D_GNU_SOURCE -O2 -g ${FLAGS} -pthread "-I${SOURCES}/include" -o "${OUTPUT}"
     ${sources} ${program} ${support}
