@@ -78,7 +78,7 @@ static int run(const char *file, char *const argv[], const struct aw_child_optio
     if (result < 0)
         return result;
     uint64_t epoch = awi_engine.epoch;
-    pid_t pid;
+    pid_t pid = -1;
     result = spawn(&pid, file, argv, options);
     if (result < 0)
         return result;

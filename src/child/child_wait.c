@@ -79,7 +79,7 @@ AWI_OUTLINE int aw_child_wait(pid_t pid, int *status, uint64_t timeout_ns)
         return -EINVAL;
     const void *outer = awi_busy_begin();
     int saved_errno = errno;
-    int ended;
+    int ended = 0;
     int result = awi_child_wait(pid, &ended, timeout_ns);
     if (result == 0 && status != NULL)
         *status = ended;

@@ -41,20 +41,30 @@ static size_t read_again(int fd, char *text, size_t size)
     return n > 0 ? (size_t)n : 0;
 }
 
+/* The numbers that follow name and state: proc_pid_stat(5). */
+enum {
+    PARENT = 0,
+    GROUP = 1,
+    THREADS = 16
+};
+
 /* The name comes first, in parentheses, and may hold anything. A process without its first thread says Z. */
 static bool parse(const char *text, struct member *member)
 {
     const char *fields = strrchr(text, ')');
-    char state;
-    int parent, group;
-    long threads;
-    if (fields == NULL ||
-        sscanf(fields + 1, " %c %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld", &state,
-               &parent, &group, &threads) != 4)
+    long numbers[THREADS + 1];
+    if (fields == NULL || fields[1] != ' ' || fields[2] == '\0')
         return false;
-    member->parent = parent;
-    member->group = group;
-    member->is_alive = threads > 1 || (state != 'Z' && state != 'X');
+    char state = fields[2], *at = (char *)fields + 3;
+    for (unsigned i = 0; i <= THREADS; ++i) {
+        const char *before = at;
+        numbers[i] = strtol(before, &at, 10);
+        if (at == before)
+            return false;
+    }
+    member->parent = (pid_t)numbers[PARENT];
+    member->group = (pid_t)numbers[GROUP];
+    member->is_alive = numbers[THREADS] > 1 || (state != 'Z' && state != 'X');
     return true;
 }
 

@@ -62,7 +62,7 @@ static inline uintptr_t awi_context_pc(const void *context)
 static inline void awi_context_restore_float(const void *context)
 {
 #if defined(__x86_64__) && !defined(__ILP32__)
-    const fpregset_t saved = ((const ucontext_t *)context)->uc_mcontext.fpregs;
+    fpregset_t saved = ((const ucontext_t *)context)->uc_mcontext.fpregs;
     if (saved != NULL)
         __asm__ volatile("fldcw %0\n\tldmxcsr %1" : : "m"(saved->cwd), "m"(saved->mxcsr));
 #else

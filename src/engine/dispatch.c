@@ -199,6 +199,8 @@ static void nag_for_hidden_guards(void)
 static void abandon(void)
 {
     awi_wheel_abandon(awi_engine.wheel);
+    if (awi_engine.signals != NULL)
+        awi_engine.signals->abandoned();
     awi.dispatcher.frame = NULL;
     AWI_STORE(awi.base, 0);
     awi_raise(AWI_CALLBACKS);

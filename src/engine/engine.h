@@ -22,6 +22,7 @@ struct awi_posted;
 struct awi_source {
     uint32_t flag;                         /* what is raised for it, in awi_pending */
     bool (*take)(struct awi_posted *next); /* the next function to call; false: no more */
+    void (*abandoned)(void);               /* NULL, or: a dispatch was left by longjmp */
     void (*close)(void);                   /* aw_shutdown, before the engine is closed */
     void (*forked)(bool was_owner);        /* in the child of a fork */
 };

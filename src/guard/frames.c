@@ -75,12 +75,11 @@ static bool is_beyond(uintptr_t stack, const void *address)
 static void advance(struct walk *walk, uintptr_t pc, uintptr_t stack)
 {
     const struct awi_frames *frames = walk->frames;
-    if (walk->stage == TRAMPOLINE)
+    bool is_called = walk->stage == OURS && frames->trampoline == NULL && is_beyond(stack, frames->here);
+    if (walk->stage == TRAMPOLINE || is_called)
         walk->stage = INNERMOST;
     else if (walk->stage == INNERMOST)
         walk->stage = BEYOND;
-    else if (walk->stage == OURS && frames->trampoline == NULL && is_beyond(stack, frames->here))
-        walk->stage = INNERMOST;
     else if (walk->stage == OURS && frames->trampoline != NULL && pc == (uintptr_t)frames->trampoline)
         walk->stage = TRAMPOLINE;
 }

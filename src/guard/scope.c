@@ -28,7 +28,7 @@ enum {
 static void entered(struct awi_guard_scope *scope, int result)
 {
     scope->once = 1;
-    if (result == 0) {
+    if (result == 0 && scope->guard != NULL) {
         scope->guard->awi_file = scope->file;
         scope->guard->awi_line = scope->line;
         scope->guard->awi_state |= AWI_PLACED;

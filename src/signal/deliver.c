@@ -20,11 +20,16 @@ static struct awi_arrival arrival;
 static struct awi_watcher current;
 static uint64_t last_serial; /* of the watchers that were there when it was taken */
 
+void awi_signal_abandoned(void)
+{
+    awi_waiting = (struct awi_waiting){ { NULL, 0 }, 0 };
+}
+
 void awi_signal_deliver_reset(void)
 {
     arrival.signo = 0;
     awi_signal_wait_has = false;
-    awi_waiting = (struct awi_waiting){ { NULL, 0 }, 0 };
+    awi_signal_abandoned();
 }
 
 static int call(void *arg)

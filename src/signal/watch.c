@@ -95,6 +95,7 @@ static void forked(bool was_owner)
 static const struct awi_source source = {
     .flag = AWI_SIGNAL,
     .take = awi_signal_take,
+    .abandoned = awi_signal_abandoned,
     .close = close_all,
     .forked = forked,
 };

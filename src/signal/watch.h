@@ -38,6 +38,9 @@ struct awi_posted;
 /* deliver.c: the next callback, for the dispatcher. */
 bool awi_signal_take(struct awi_posted *next);
 
+/* deliver.c: the wait that was around the dispatch has gone with it. */
+void awi_signal_abandoned(void);
+
 /* deliver.c: forgets the arrival that is being called back. */
 void awi_signal_deliver_reset(void);
 

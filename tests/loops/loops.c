@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -17,6 +18,12 @@
 #include "signal_fixture.h"
 #include "sleeps.h"
 
+#ifdef WAKEUP_EVENTS
+#define IS_EDGE_TRIGGERED ((WAKEUP_EVENTS & EPOLLET) != 0)
+#else
+#define IS_EDGE_TRIGGERED false
+#endif
+
 #define MISSED_S 20 /* nobody waits longer for an answer */
 
 static int own[2]; /* the loop's own pipe: what comes is on_own's business; 'q' ends the loop */
@@ -26,10 +33,24 @@ static bool ends_the_loop;
 static unsigned wakeups, others; /* callbacks of the loop */
 static void (*own_work)(void);
 
+/* Where a callback that leaves the dispatch lands. */
+static jmp_buf landing;
+static volatile unsigned landings;
+
+static void dispatch(void)
+{
+    if (setjmp(landing) != 0) {
+        ++landings;
+        if (!IS_EDGE_TRIGGERED)
+            return; /* the loop comes back by itself */
+    }
+    result = aw_dispatch(0);
+}
+
 void on_wakeup(void)
 {
     ++wakeups;
-    result = aw_dispatch(0);
+    dispatch();
     if (result < 0 && ends_the_loop)
         loop_stop();
 }
@@ -319,6 +340,39 @@ START_TEST(a_loop_that_goes_on_after_a_negative_value_runs_what_is_left)
 }
 END_TEST
 
+static int leave(struct aw_timer unused, void *arg)
+{
+    (void)unused;
+    (void)arg;
+    longjmp(landing, 1);
+}
+
+static int leave_at_once(void *arg)
+{
+    (void)arg;
+    longjmp(landing, 1);
+}
+
+/* The dispatch never ended, and nobody but the loop will ask for the next one. */
+START_TEST(h22_callbacks_left_by_longjmp_leave_the_loop_awake)
+{
+    struct aw_timer leaving[3];
+    open_loop(_i);
+    landings = 0;
+    for (unsigned i = 0; i < 3; ++i) {
+        ck_assert_int_eq(aw_timer_create(&leaving[i], leave, NULL), 0);
+        ck_assert_int_eq(aw_timer_arm(leaving[i], AW_MS(1 + 10 * i)), 0);
+    }
+    ck_assert_int_eq(aw_post(leave_at_once, NULL), 0);
+    ck_assert_int_eq(aw_timer_create(&timer, stop, NULL), 0);
+    ck_assert_int_eq(aw_timer_arm(timer, AW_MS(60)), 0);
+    loop_run();
+    ck_assert_uint_eq(landings, 4);
+    expect_no_spinning(0);
+    close_loop();
+}
+END_TEST
+
 static void wait_a_little(void)
 {
     ck_assert_int_ge(aw_wait(AW_MS(2)), 0);
@@ -496,6 +550,7 @@ static Suite *suite(void)
     tcase_add_loop_test(tcase, h01_a_timer_armed_in_a_callback_of_a_timer_wakes_it, 0, SOURCES);
     tcase_add_loop_test(tcase, h22_many_due_at_once_leave_the_loop_its_turns, 0, SOURCES);
     tcase_add_loop_test(tcase, a_loop_that_goes_on_after_a_negative_value_runs_what_is_left, 0, SOURCES);
+    tcase_add_loop_test(tcase, h22_callbacks_left_by_longjmp_leave_the_loop_awake, 0, SOURCES);
     tcase_add_loop_test(tcase, a_wait_inside_a_callback_of_the_loop_takes_nothing_from_it, 0, SOURCES);
     tcase_add_loop_test(tcase, a_guard_around_the_loop_ends_it, 0, VARIANTS);
     tcase_add_loop_test(tcase, h10_nothing_due_is_no_wake_up, 0, SOURCES);

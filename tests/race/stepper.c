@@ -111,6 +111,13 @@ static void thin(struct race_record *record, size_t limit)
     record->count = kept;
 }
 
+/* Text that a thread beside may run, which nobody traces: a breakpoint there would kill it. */
+static bool is_shared(const struct race_piece *piece, uintptr_t pc)
+{
+    const uintptr_t longest = 64;
+    return (piece->flags & RACE_THREAD) != 0 && pc - (uintptr_t)syscall < longest;
+}
+
 enum race_end race_record(const struct race_piece *piece, struct race_record *record, size_t limit)
 {
     static struct hits hits;
@@ -134,7 +141,7 @@ enum race_end race_record(const struct race_piece *piece, struct race_record *re
                 break;
             last = hits_of(&hits, pc);
             ++*last;
-            listed = under_test(pc) || call || after_call;
+            listed = under_test(pc) || ((call || after_call) && !is_shared(piece, pc));
             if (listed)
                 add_boundary(record, (struct race_boundary){ pc, *last });
             at = pc;

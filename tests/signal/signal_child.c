@@ -227,6 +227,34 @@ START_TEST(value_of_a_callback_comes_out)
 }
 END_TEST
 
+static int outlive_it_and_say_timed_out(struct aw_timer timer, void *arg)
+{
+    const pid_t *pid = arg;
+    siginfo_t info;
+    (void)timer;
+    ck_assert_int_eq(waitid(P_PID, (id_t)*pid, &info, WEXITED | WNOWAIT), 0);
+    return -ETIMEDOUT;
+}
+
+/* One that looks like a time-out: it comes out, and the child that ended meanwhile is left. */
+START_TEST(callback_that_says_timed_out)
+{
+    struct aw_timer timer;
+    pid_t pid = 0;
+    start_variant(_i);
+    ck_assert_int_eq(aw_timer_create(&timer, outlive_it_and_say_timed_out, &pid), 0);
+    for (unsigned i = 0; i < 2; ++i) {
+        pid = in_child(60, exit_7, NULL);
+        ck_assert_int_eq(aw_timer_arm(timer, AW_MS(1)), 0);
+        ck_assert_int_eq(wait_for(pid, i == 0 ? AW_FOREVER : FOR_HANGS), -ETIMEDOUT);
+        ck_assert_int_eq(status, UNTOUCHED);
+        ck_assert_int_eq(wait_for(pid, 0), 0);
+        ck_assert(IS_EXIT_7);
+    }
+    ck_assert_int_eq(aw_shutdown(), 0);
+}
+END_TEST
+
 static struct aw_timer other;
 static unsigned other_runs;
 
@@ -480,6 +508,7 @@ int main(void)
     tcase_add_loop_test(tcase, others_keep_theirs, 0, VARIANTS);
     tcase_add_loop_test(tcase, timers_go_on, 0, VARIANTS);
     tcase_add_loop_test(tcase, value_of_a_callback_comes_out, 0, VARIANTS);
+    tcase_add_loop_test(tcase, callback_that_says_timed_out, 0, VARIANTS);
     tcase_add_loop_test(tcase, inside_a_callback, 0, VARIANTS);
     tcase_add_loop_test(tcase, callback_that_forks, 0, VARIANTS);
     tcase_add_loop_test(tcase, handlers_do_not_end_it, 0, VARIANTS);

@@ -282,6 +282,42 @@ START_TEST(comes_to_another_thread)
 }
 END_TEST
 
+static void *raise_there(void *arg)
+{
+    pass_ms(30);
+    ck_assert_int_eq(pthread_kill(*(const pthread_t *)arg, SIGUSR1), 0);
+    return NULL;
+}
+
+/* To a thread, which the kernel calls SI_TKILL: recorded, pending, or come while it sleeps, it is one. */
+START_TEST(one_si_code_on_every_way)
+{
+    struct told told = { 0 };
+    sigset_t set = set_of(SIGUSR1, 0);
+    siginfo_t info;
+    pthread_t thread, self = pthread_self();
+    start_variant(_i);
+    for (unsigned way = 0; way < 3; ++way) {
+        if (way == 0)
+            watch(SIGUSR1, &told);
+        else
+            block_signal(SIGUSR1);
+        if (way < 2)
+            ck_assert_int_eq(pthread_kill(self, SIGUSR1), 0);
+        else
+            ck_assert_int_eq(pthread_create(&thread, NULL, raise_there, &self), 0);
+        memset(&info, 0x55, sizeof info);
+        ck_assert_int_eq(aw_signal_wait(&set, &info, AW_SEC(60)), SIGUSR1);
+        ck_assert_msg(info.si_code == SI_USER, "way %u: %d", way, info.si_code);
+        ck_assert_int_eq(info.si_pid, getpid());
+        if (way == 0)
+            ck_assert_int_eq(aw_signal_unwatch(SIGUSR1, NULL, NULL), 0);
+    }
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    shut_down();
+}
+END_TEST
+
 START_TEST(child_that_ended)
 {
     sigset_t set = set_of(SIGCHLD, 0);
@@ -313,6 +349,29 @@ START_TEST(never_early)
         ck_assert_uint_ge(clock_ns(), start + spans_ns[i]);
         ck_assert_int_eq(errno, 4711);
     }
+    shut_down();
+}
+END_TEST
+
+static int raise_late(struct aw_timer timer, void *arg)
+{
+    (void)timer;
+    (void)arg;
+    pass_ms(20);
+    return raise(SIGUSR1);
+}
+
+/* When the time is over it looks once more: -EAGAIN means that none is pending. */
+START_TEST(comes_with_the_time_out)
+{
+    sigset_t set = set_of(SIGUSR1, 0);
+    struct aw_timer timer;
+    siginfo_t info;
+    start_variant(_i);
+    ck_assert_int_eq(aw_timer_create(&timer, raise_late, NULL), 0);
+    ck_assert_int_eq(aw_timer_arm(timer, AW_MS(1)), 0);
+    ck_assert_int_eq(aw_signal_wait(&set, &info, AW_MS(15)), SIGUSR1);
+    ck_assert_int_eq(info.si_signo, SIGUSR1);
     shut_down();
 }
 END_TEST
@@ -416,6 +475,57 @@ START_TEST(negative_value_of_a_callback)
 }
 END_TEST
 
+/* One that looks like a time-out, where there is none, or one that is not over. */
+START_TEST(callback_that_says_timed_out)
+{
+    struct told told = { .result = -ETIMEDOUT };
+    sigset_t set = set_of(SIGUSR1, 0);
+    siginfo_t info;
+    struct aw_guard guard;
+    start_variant(_i);
+    watch(SIGUSR2, &told);
+    raise(SIGUSR2);
+    ck_assert_int_eq(aw_signal_wait(&set, &info, AW_FOREVER), -ETIMEDOUT);
+    pid_t pid = send_in_ms(20, SIGUSR2, 0);
+    ck_assert_int_eq(aw_signal_wait(&set, &info, AW_SEC(60)), -ETIMEDOUT);
+    expect_exit(pid, 0);
+    ck_assert_int_eq(aw_guard_enter(&guard, AW_SEC(3600), AW_GUARD_DEFAULT), 0);
+    raise(SIGUSR2);
+    ck_assert_int_eq(aw_signal_wait(&set, &info, AW_SEC(60)), -ETIMEDOUT);
+    ck_assert_int_eq(aw_guard_leave(&guard), 0);
+    ck_assert_uint_eq(told.runs, 3);
+    ck_assert_int_eq(aw_signal_wait(&set, &info, AW_MS(1)), -EAGAIN);
+    shut_down();
+}
+END_TEST
+
+static int change_mask(const siginfo_t *info, uint64_t count, void *arg)
+{
+    (void)info;
+    (void)count;
+    (void)arg;
+    block_signal(SIGHUP);
+    unblock_signal(SIGTERM);
+    return 0;
+}
+
+/* It opens what it has blocked itself, and no more. */
+START_TEST(mask_changed_by_a_callback)
+{
+    sigset_t set = set_of(SIGUSR1, SIGRTMIN);
+    siginfo_t info;
+    start_variant(_i);
+    block_signal(SIGTERM);
+    block_signal(SIGRTMIN);
+    ck_assert_int_eq(aw_signal_watch(SIGUSR2, change_mask, NULL), 0);
+    raise(SIGUSR2);
+    ck_assert_int_eq(aw_signal_wait(&set, &info, AW_MS(1)), -EAGAIN);
+    ck_assert(is_blocked(SIGHUP) && !is_blocked(SIGTERM));
+    ck_assert(!is_blocked(SIGUSR1) && is_blocked(SIGRTMIN));
+    shut_down();
+}
+END_TEST
+
 START_TEST(guards_end_it)
 {
     sigset_t set = set_of(SIGUSR1, 0);
@@ -498,6 +608,75 @@ START_TEST(longjmp_leaves_it)
     }
     raise(SIGUSR1);
     ck_assert_int_eq(aw_dispatch(0), 1);
+    ck_assert_uint_eq(told.runs, 1);
+    shut_down();
+}
+END_TEST
+
+/* Deep in the stack, where what runs later writes little. */
+__attribute__((noinline)) static int deep(size_t bytes, int (*fn)(void))
+{
+    volatile char *room = __builtin_alloca(bytes);
+    room[0] = 1;
+    int result = fn();
+    return result + (room[0] != 1);
+}
+
+static int wait_and_never_return(void)
+{
+    sigset_t set = set_of(SIGUSR1, 0);
+    siginfo_t info;
+    raise(SIGUSR2);
+    aw_signal_wait(&set, &info, AW_SEC(60));
+    ck_abort_msg("it returned");
+    return 0;
+}
+
+static int dispatch_here(void)
+{
+    return aw_dispatch(0);
+}
+
+/* The engine ends before anybody finds out that the wait is over: the next one knows nothing of it. */
+START_TEST(longjmp_and_a_new_engine)
+{
+    static struct told told;
+    told = (struct told){ 0 };
+    start_variant(_i);
+    ck_assert_int_eq(aw_signal_watch(SIGUSR2, jump, NULL), 0);
+    if (sigsetjmp(back, 1) == 0)
+        deep(128 << 10, wait_and_never_return);
+    shut_down();
+    start_variant(_i);
+    watch(SIGUSR1, &told);
+    raise(SIGUSR1);
+    ck_assert_int_eq(deep(256 << 10, dispatch_here), 1);
+    ck_assert_uint_eq(told.runs, 1);
+    shut_down();
+}
+END_TEST
+
+static int raise_and_dispatch(void)
+{
+    raise(SIGUSR1);
+    return aw_dispatch(0);
+}
+
+/*
+ * The frame of the wait is whole still, and lies above: the dispatch that was left with it tells that it is
+ * gone.
+ */
+START_TEST(longjmp_and_a_dispatch_from_further_down)
+{
+    static struct told told;
+    told = (struct told){ 0 };
+    start_variant(_i);
+    watch(SIGUSR1, &told);
+    ck_assert_int_eq(aw_signal_watch(SIGUSR2, jump, NULL), 0);
+    if (sigsetjmp(back, 1) == 0)
+        wait_and_never_return();
+    ck_assert_int_eq(aw_safepoint(), 0); /* where the jump lands: finds that the dispatch was left */
+    ck_assert_int_eq(deep(256 << 10, raise_and_dispatch), 1);
     ck_assert_uint_eq(told.runs, 1);
     shut_down();
 }
@@ -669,15 +848,21 @@ int main(void)
     tcase_add_loop_test(returned, real_time_values_in_order, 0, VARIANTS);
     tcase_add_loop_test(returned, out_of_the_middle_of_the_queue, 0, VARIANTS);
     tcase_add_loop_test(returned, comes_to_another_thread, 0, VARIANTS);
+    tcase_add_loop_test(returned, one_si_code_on_every_way, 0, VARIANTS);
     tcase_add_loop_test(returned, child_that_ended, 0, VARIANTS);
     tcase_add_loop_test(returned, never_early, 0, VARIANTS);
+    tcase_add_loop_test(returned, comes_with_the_time_out, 0, VARIANTS);
     tcase_add_loop_test(returned, refused, 0, SOURCES);
     tcase_add_loop_test(meanwhile, timers_and_watchers_go_on, 0, VARIANTS);
     tcase_add_loop_test(meanwhile, foreign_handlers_run, 0, VARIANTS);
     tcase_add_loop_test(meanwhile, negative_value_of_a_callback, 0, VARIANTS);
+    tcase_add_loop_test(meanwhile, callback_that_says_timed_out, 0, VARIANTS);
+    tcase_add_loop_test(meanwhile, mask_changed_by_a_callback, 0, VARIANTS);
     tcase_add_loop_test(meanwhile, guards_end_it, 0, VARIANTS);
     tcase_add_loop_test(meanwhile, escaping_guards_leave_it, 0, VARIANTS);
     tcase_add_loop_test(meanwhile, longjmp_leaves_it, 0, VARIANTS);
+    tcase_add_loop_test(meanwhile, longjmp_and_a_new_engine, 0, VARIANTS);
+    tcase_add_loop_test(meanwhile, longjmp_and_a_dispatch_from_further_down, 0, VARIANTS);
     tcase_add_loop_test(others, pending_ones, 0, VARIANTS);
     tcase_add_loop_test(others, pause_ends_after_a_watched_one, 0, VARIANTS);
     tcase_add_loop_test(others, pause_ends_after_a_foreign_one, 0, VARIANTS);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check_main.h"
@@ -207,6 +208,73 @@ START_TEST(h18_signal_right_after_fork)
         expect_exit(pid, 0);
     }
     ck_assert_uint_eq(told.runs, 0);
+    shut_down();
+}
+END_TEST
+
+/*
+ * Another thread may fork at any instant while SIGTERM is taken or given back. Here the owner does, before
+ * and after each of its calls: the hooks are the same.
+ */
+int __real_sigaction(int signo, const struct sigaction *action, struct sigaction *old);
+int __wrap_sigaction(int signo, const struct sigaction *action, struct sigaction *old);
+
+#define NEVER UINT32_MAX
+static unsigned instant, fork_at = NEVER;
+static pid_t forked;
+
+static int end_by_sigterm(void *arg)
+{
+    (void)arg;
+    return raise(SIGTERM);
+}
+
+static void fork_if_it_is_time(int signo)
+{
+    if (fork_at != NEVER && signo == SIGTERM && instant++ == fork_at) {
+        fork_at = NEVER;
+        forked = in_child(0, end_by_sigterm, NULL);
+    }
+}
+
+int __wrap_sigaction(int signo, const struct sigaction *action, struct sigaction *old)
+{
+    fork_if_it_is_time(signo);
+    int result = __real_sigaction(signo, action, old);
+    fork_if_it_is_time(signo);
+    return result;
+}
+
+static void take_and_give_back(int way, struct told *told)
+{
+    if (way == 0)
+        watch(SIGTERM, told);
+    else
+        ck_assert_int_eq(way == 1 ? aw_signal_ignore(SIGTERM) : aw_signal_default(SIGTERM), 0);
+    ck_assert_int_eq(aw_signal_unwatch(SIGTERM, NULL, NULL), 0);
+}
+
+START_TEST(h18_forked_while_a_signal_is_taken)
+{
+    struct told told = { 0 };
+    handle_signal(SIGTERM, SIG_DFL, 0); /* Check has a handler there */
+    start_variant(_i);
+    for (int way = 0; way < 3; ++way) {
+        unsigned at = 0;
+        for (;; ++at) {
+            instant = 0;
+            forked = 0;
+            fork_at = at;
+            take_and_give_back(way, &told);
+            fork_at = NEVER;
+            if (forked == 0)
+                break;
+            int status = child_status(forked);
+            ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM,
+                          "way %d, forked at instant %u: status %#x", way, at, (unsigned)status);
+        }
+        ck_assert_uint_ge(at, 4);
+    }
     shut_down();
 }
 END_TEST
@@ -488,6 +556,7 @@ int main(void)
     tcase_add_loop_test(forks, h18_forked_child_has_the_old_dispositions, 0, VARIANTS);
     tcase_add_loop_test(forks, h18_forked_child_has_the_old_mask, 0, VARIANTS);
     tcase_add_loop_test(forks, h18_signal_right_after_fork, 0, SOURCES);
+    tcase_add_loop_test(forks, h18_forked_while_a_signal_is_taken, 0, SOURCES);
     tcase_add_loop_test(forks, h18_forked_in_the_middle_of_a_queue, 0, SOURCES);
     tcase_add_loop_test(points, guarded_call_runs_the_watcher, 0, VARIANTS);
     tcase_add_loop_test(points, run_goes_on_while_something_is_watched, 0, VARIANTS);

@@ -268,6 +268,13 @@ static int tick(struct aw_timer timer, void *arg)
     return 0;
 }
 
+static int cancel(struct aw_timer timer, void *arg)
+{
+    (void)timer;
+    (void)arg;
+    return -ECANCELED;
+}
+
 /* What others send arrives, what the engine's alarm brings does not, and the timers go on. */
 START_TEST(engines_own_signal)
 {
@@ -334,6 +341,30 @@ START_TEST(engines_own_signal_before_what_was_found)
     ck_assert_int_eq(aw_dispatch(0), 0);
     shut_down();
     ck_assert(is_installed(signo));
+}
+END_TEST
+
+/* It could be the alarm's: nobody hears of it any more, and nobody says that there is one. */
+START_TEST(engines_own_signal_unwatched_before_it_was_heard)
+{
+    struct told told = { 0 };
+    struct aw_timer timer;
+    sigset_t set;
+    int signo = variant_signo(_i);
+    install(signo);
+    start_variant(_i);
+    watch(signo, &told);
+    kill(getpid(), signo);
+    ck_assert_int_eq(aw_signal_pending(&set), 1);
+    unwatch(signo, &told);
+    ck_assert_int_eq(aw_signal_pending(&set), 0);
+    ck_assert_int_eq(sigismember(&set, signo), 0);
+    ck_assert_int_eq(aw_timer_create(&timer, cancel, NULL), 0);
+    ck_assert_int_eq(aw_timer_arm(timer, AW_MS(20)), 0);
+    ck_assert_int_eq(aw_pause(), -ECANCELED);
+    ck_assert_uint_eq(told.runs, 0);
+    shut_down();
+    ck_assert_uint_eq(handled, 0);
 }
 END_TEST
 
@@ -478,6 +509,7 @@ int main(void)
     tcase_add_loop_test(back, masks_are_untouched, 0, VARIANTS);
     tcase_add_loop_test(own, engines_own_signal, 0, VARIANTS);
     tcase_add_loop_test(own, engines_own_signal_before_what_was_found, 0, VARIANTS);
+    tcase_add_loop_test(own, engines_own_signal_unwatched_before_it_was_heard, 0, VARIANTS);
     tcase_add_test(own, sigalrm_with_the_posix_source);
     tcase_add_loop_test(own, sigvtalrm_watched_before_the_guard, 0, VARIANTS);
     tcase_add_loop_test(own, sigvtalrm_watched_inside_the_guard, 0, VARIANTS);

@@ -277,6 +277,35 @@ START_TEST(ignored_and_replaced)
 }
 END_TEST
 
+/* Who came later has his place, too, where the engine then changes it once more: he comes back. */
+START_TEST(ignored_replaced_and_changed)
+{
+    struct told told = { 0 };
+    start_variant(_i);
+    for (unsigned i = 0; i < 4; ++i) {
+        handle_signal(SIGUSR1, SIG_DFL, 0);
+        ck_assert_int_eq(i < 2 ? aw_signal_ignore(SIGUSR1) : aw_signal_default(SIGUSR1), 0);
+        handle_signal(SIGUSR1, do_nothing, 0);
+        if (i % 2 == 0) {
+            ck_assert_int_eq(i < 2 ? aw_signal_default(SIGUSR1) : aw_signal_ignore(SIGUSR1), 0);
+            ck_assert_int_eq(state_of(SIGUSR1).kind, i < 2 ? AW_SIGNAL_DEFAULT : AW_SIGNAL_IGNORED);
+        } else {
+            watch(SIGUSR1, &told);
+            raise(SIGUSR1);
+            ck_assert_int_eq(aw_dispatch(0), 1);
+        }
+        unwatch_all(SIGUSR1);
+        ck_assert(disposition(SIGUSR1).sa_handler == do_nothing);
+    }
+    handle_signal(SIGUSR1, SIG_DFL, 0);
+    ck_assert_int_eq(aw_signal_ignore(SIGUSR1), 0);
+    handle_signal(SIGUSR1, do_nothing, 0);
+    watch(SIGUSR1, &told);
+    shut_down();
+    ck_assert(disposition(SIGUSR1).sa_handler == do_nothing);
+}
+END_TEST
+
 /* The one that the first watcher displaced comes back: here what aw_signal_ignore had set. */
 START_TEST(ignored_then_watched)
 {
@@ -389,6 +418,7 @@ int main(void)
     tcase_add_loop_test(others, query_says_who_has_it, 0, VARIANTS);
     tcase_add_loop_test(others, ignore_and_default, 0, VARIANTS);
     tcase_add_loop_test(others, ignored_and_replaced, 0, VARIANTS);
+    tcase_add_loop_test(others, ignored_replaced_and_changed, 0, VARIANTS);
     tcase_add_loop_test(others, ignored_then_watched, 0, VARIANTS);
     tcase_add_loop_test(others, restart_or_interrupt, 0, VARIANTS);
     tcase_add_loop_test(others, the_handler_is_a_good_neighbour, 0, SOURCES);

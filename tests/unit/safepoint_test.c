@@ -627,6 +627,46 @@ START_TEST(run_ended_by_a_negative_value)
 }
 END_TEST
 
+static int interrupted(struct aw_timer timer, void *arg)
+{
+    (void)timer;
+    (void)arg;
+    ++runs;
+    return -EINTR;
+}
+
+static int post_interrupted(void *arg)
+{
+    (void)arg;
+    ++runs;
+    return -EINTR;
+}
+
+/* A callback's own -EINTR is a value like another; of a foreign handler's the loop makes nothing. */
+START_TEST(run_ended_by_a_callback_with_eintr)
+{
+    if (_i == 0)
+        EXPECT(aw_timer_arm(new_timer(interrupted, NULL), AW_MS(10)), 0);
+    else
+        EXPECT(aw_post(post_interrupted, NULL), 0);
+    EXPECT(aw_timer_arm(new_timer(count, NULL), AW_MS(20)), 0);
+    EXPECT(aw_run(), -EINTR);
+    ck_assert_int_eq(runs, 1);
+    EXPECT(aw_run(), 0);
+    ck_assert_int_eq(runs, 2);
+}
+END_TEST
+
+START_TEST(run_goes_on_after_a_foreign_handler)
+{
+    signal(SIGUSR1, stranger);
+    EXPECT(aw_timer_arm(new_timer(count, NULL), AW_MS(20)), 0);
+    fake.asleep = send_usr1;
+    EXPECT(aw_run(), 0);
+    ck_assert_int_eq(runs, 1);
+}
+END_TEST
+
 static void quit_handler(int signo)
 {
     aw_quit(signo);
@@ -780,6 +820,52 @@ START_TEST(wakeup_fd_made_late)
 }
 END_TEST
 
+/* A foreign loop has to hear of a dispatch that never ended, and calls nothing that would find out. */
+START_TEST(h22_wakeup_fd_after_a_longjmp)
+{
+    int fd = aw_wakeup_fd();
+    EXPECT(aw_timer_arm(new_timer(leave_by_jump, NULL), AW_MS(10)), 0);
+    EXPECT(aw_timer_arm(new_timer(count, NULL), AW_MS(100)), 0);
+    if (_i == 1)
+        EXPECT(aw_post(post_count, NULL), 0);
+    fake_advance(AW_MS(11));
+    if (setjmp(out) == 0) {
+        aw_dispatch(0);
+        ck_abort_msg("the callback came back");
+    }
+    ck_assert(readable(fd));
+    EXPECT(aw_dispatch(0), _i);
+    ck_assert(!readable(fd));
+    fake_advance(AW_MS(90));
+    ck_assert(readable(fd));
+    EXPECT(aw_dispatch(0), 1);
+    ck_assert(!readable(fd));
+    ck_assert_int_eq(runs, 2 + _i);
+}
+END_TEST
+
+/* One that the program was told of leaves it unreadable: a loop would spin. */
+START_TEST(wakeup_fd_beside_an_expired_guard)
+{
+    struct aw_guard guard;
+    int fd = aw_wakeup_fd();
+    EXPECT(aw_timer_arm(new_timer(negative, NULL), AW_MS(10)), 0);
+    EXPECT(aw_guard_enter(&guard, AW_MS(5), 0), 0);
+    fake_advance(AW_MS(11));
+    EXPECT(aw_dispatch(0), -9);
+    ck_assert(readable(fd)); /* the callback's value hides the guard */
+    EXPECT(aw_dispatch(0), -ETIMEDOUT);
+    ck_assert(!readable(fd));
+    EXPECT(aw_dispatch(0), -ETIMEDOUT);
+    ck_assert(!readable(fd));
+    EXPECT(aw_post(post_count, NULL), 0);
+    EXPECT(aw_dispatch(0), -ETIMEDOUT);
+    ck_assert(!readable(fd));
+    EXPECT(aw_guard_leave(&guard), -ETIMEDOUT);
+    ck_assert(!readable(fd));
+}
+END_TEST
+
 /* A counter that is full is readable already. */
 START_TEST(wakeup_fd_is_full)
 {
@@ -882,6 +968,8 @@ int main(void)
     tcase_add_test(tc, run_until_quit);
     tcase_add_test(tc, run_until_nothing_is_armed);
     tcase_add_test(tc, run_ended_by_a_negative_value);
+    tcase_add_loop_test(tc, run_ended_by_a_callback_with_eintr, 0, 2);
+    tcase_add_test(tc, run_goes_on_after_a_foreign_handler);
     tcase_add_test(tc, run_quit_from_a_handler);
     tcase_add_test(tc, run_quit_from_a_thread);
     tcase_add_test(tc, run_does_not_nest);
@@ -889,6 +977,8 @@ int main(void)
     tcase_add_test(tc, shutdown_under_run_is_busy);
     tcase_add_test(tc, wakeup_fd);
     tcase_add_test(tc, wakeup_fd_made_late);
+    tcase_add_loop_test(tc, h22_wakeup_fd_after_a_longjmp, 0, 2);
+    tcase_add_test(tc, wakeup_fd_beside_an_expired_guard);
     tcase_add_test(tc, wakeup_fd_is_full);
     tcase_add_test(tc, wakeup_fds_in_a_forked_child);
     tcase_add_test(tc, set_wakeup_fd);
