@@ -20,6 +20,10 @@ if(ALARMWHEEL_SANITIZE MATCHES "thread")
   endif()
 endif()
 
+# The presets that run some of the tests only build no others.
+set(ALARMWHEEL_TEST_LABELS "." CACHE STRING "Regular expression: build the tests of alarmwheel that have such a label")
+mark_as_advanced(ALARMWHEEL_TEST_LABELS)
+
 set(alarmwheel_test_environment
   # Check's own limit on a test case would fail on a slow machine; its limit here is for hangs only.
   CK_DEFAULT_TIMEOUT=120
@@ -38,6 +42,9 @@ function(aw_add_check_test name)
     set(arg_TIMEOUT 120)
   endif()
 
+  if(ALARMWHEEL_COVERAGE)
+    list(APPEND arg_SOURCES "${PROJECT_SOURCE_DIR}/tests/support/counted_exit.c")
+  endif()
   list(TRANSFORM arg_SOURCES PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/" REGEX "^[^/]")
   add_executable(${name} ${arg_SOURCES})
   alarmwheel_compile(${name})
@@ -52,6 +59,12 @@ function(aw_add_check_test name)
       target_link_options(${name} PRIVATE "LINKER:--wrap=${function}") # doubles are dropped
     endforeach()
   endforeach()
+
+  set(wanted ${arg_LABELS})
+  list(FILTER wanted INCLUDE REGEX "${ALARMWHEEL_TEST_LABELS}")
+  if(NOT wanted)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
 
   add_test(NAME ${name} COMMAND ${alarmwheel_test_launcher} "$<TARGET_FILE:${name}>")
   set_tests_properties(${name} PROPERTIES

@@ -45,7 +45,8 @@ struct walk {
     uintptr_t last;     /* the stack pointer in the frame before this one; 0: there is none */
     bool last_was_fit;  /* the frame before this one, of which only now is known that it is not the last */
     enum awi_leave result;
-    uintptr_t pc;
+    uintptr_t pc; /* of the frame that forbids, where the walk ends at one */
+    uintptr_t last_pc;
 };
 
 static bool is_fit(const struct walk *walk, uintptr_t pc)
@@ -135,8 +136,12 @@ static bool visit_beyond(struct walk *walk, const struct frame *frame)
         walk->result = is_there ? AWI_LEAVE : AWI_LEAVE_DEAD;
         return false;
     }
+    if (!walk->last_was_fit) {
+        walk->pc = walk->last_pc;
+        return false;
+    }
     /* Another handler stands between, be it above the guard's very function. */
-    if (!walk->last_was_fit || frame->was_interrupted)
+    if (frame->was_interrupted)
         return false;
     walk->last_was_fit = is_fit(walk, frame->pc - 1);
     return true;
@@ -180,6 +185,7 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
     advance(walk, frame.pc, frame.stack);
     if (walk->stage == OURS || walk->stage == TRAMPOLINE)
         return _URC_NO_REASON;
+    walk->last_pc = walk->pc;
     walk->pc = frame.pc;
     find_guards(walk, frame.pc, frame.stack);
     bool goes_on = walk->stage == INNERMOST ? visit_innermost(walk, &frame)

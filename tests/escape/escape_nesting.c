@@ -76,13 +76,14 @@ static void inside(unsigned depth, const struct aw_guard *guard)
     tried.seen[depth].completed = true;
 }
 
+/* An escape to a guard further out may end this anywhere: what is said last is that all of it was said. */
 static void gave_up(unsigned depth, const struct aw_guard *guard)
 {
     if (!tried.seen[depth].completed)
         tried.seen[depth].end_ns = clock_ns();
-    tried.seen[depth].gave_up = true;
     tried.seen[depth].error = aw_guard_error(guard);
     tried.seen[depth].fired = who_fired(guard);
+    tried.seen[depth].gave_up = true;
 }
 
 /* The flags have to be constants: a function for each mode. */

@@ -21,7 +21,7 @@
 struct client *clients;
 unsigned clients_count;
 static int epoll;
-static uint64_t heard_ns, longest_silence_ns;
+static uint64_t longest_silence_ns;
 
 unsigned clients_possible(unsigned wanted)
 {
@@ -71,21 +71,22 @@ static void expect(bool holds, const char *what)
         ck_abort_msg("%s: errno %d", what, errno);
 }
 
+static void note_silence(struct client *client)
+{
+    uint64_t now = clock_ns();
+    if (client->role == TALKS && client->heard_ns != 0 && now - client->heard_ns > longest_silence_ns)
+        longest_silence_ns = now - client->heard_ns;
+    client->heard_ns = now;
+}
+
 static void end(struct client *client, enum ending ending)
 {
+    note_silence(client);
     client->ending = ending;
     client->ended_ns = clock_ns();
     epoll_ctl(epoll, EPOLL_CTL_DEL, client->fd, NULL);
     if (ending == RESET || client->role != NEVER_ENDS)
         close(client->fd);
-}
-
-static void note_silence(void)
-{
-    uint64_t now = clock_ns();
-    if (heard_ns != 0 && now - heard_ns > longest_silence_ns)
-        longest_silence_ns = now - heard_ns;
-    heard_ns = now;
 }
 
 uint64_t clients_longest_silence_ns(void)
@@ -99,7 +100,7 @@ static void receive(struct client *client)
     while (client->ending == OPEN && client->role != NEVER_READS && client->role != READS_LATE) {
         ssize_t got = recv(client->fd, buffer, sizeof buffer, MSG_DONTWAIT);
         if (got > 0)
-            note_silence();
+            note_silence(client);
         for (ssize_t i = 0; i < got; ++i)
             expect(buffer[i] == byte_at(client, client->received++), "a byte that was not sent");
         if (got == 0)

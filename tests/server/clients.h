@@ -34,7 +34,7 @@ struct client {
     uint64_t limit; /* how much it sends */
     uint64_t sent, received;
     uint64_t arrived; /* of what it sent, at clients_note_arrived */
-    uint64_t sent_ns, ended_ns;
+    uint64_t sent_ns, heard_ns, ended_ns;
 };
 
 extern struct client *clients;
@@ -55,7 +55,7 @@ void clients_read_late(void);
 /* What of it the server's kernel has acknowledged: from then on it may not get lost. */
 void clients_note_arrived(void);
 
-/* The longest time in which none of them received anything. */
+/* The longest time in which one that TALKS received nothing, up to its end. */
 uint64_t clients_longest_silence_ns(void);
 
 void clients_close(void);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LIMIT_MS 60000
+#define LIMIT_MS 200000
 
 struct server {
     pid_t pid, logger;

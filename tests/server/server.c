@@ -119,7 +119,7 @@ static void expect_refused(void)
     close(fd);
 }
 
-/* Each byte puts the time off. A machine that stands still for half a second is no witness. */
+/* Each byte puts the time off. A machine on which one waits half a second for an echo is no witness. */
 static void expect_the_talkers_to_be_there(void)
 {
     ck_assert(ended(TALKS) < all(TALKS) || clients_longest_silence_ns() > AW_MS(500));

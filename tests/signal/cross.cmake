@@ -18,6 +18,7 @@ endif()
 # An escape unwinds: gcc has to be told on some machines (riscv64, before 13), and for a static program the linker
 # of a wrapper around a glibc system's gcc, too.
 file(GLOB_RECURSE sources "${SOURCES}/src/*.c")
+list(FILTER sources EXCLUDE REGEX "/src/(profile|aw-prof)/") # the profiler is no part of it
 set(options -std=c11 -D_GNU_SOURCE -O2 -fasynchronous-unwind-tables -static
   "-I${SOURCES}/include" "-I${SOURCES}/src")
 if(COMPILER MATCHES "musl")

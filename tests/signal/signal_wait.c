@@ -217,7 +217,7 @@ START_TEST(poll_dispatches_and_goes_on)
     start_variant(_i);
     ck_assert_int_eq(aw_timer_create(&timer, count, &runs), 0);
     ck_assert_int_eq(aw_timer_arm_every(timer, AW_MS(2), AW_MS(2), AW_MISSED_SKIP), 0);
-    pid_t pid = in_child(60, put_byte, &ends[1]);
+    pid_t pid = in_child(300, put_byte, &ends[1]);
     struct pollfd fd = { .fd = ends[0], .events = POLLIN };
     ck_assert_int_eq(aw_poll(&fd, 1, AW_SEC(60)), 1);
     ck_assert_int_eq(fd.revents, POLLIN);

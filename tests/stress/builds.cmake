@@ -31,6 +31,7 @@ if(NOT result EQUAL 0)
 endif()
 
 file(GLOB_RECURSE sources "${SOURCES}/src/*.c" "${SOURCES}/src/*.S")
+list(FILTER sources EXCLUDE REGEX "/src/(profile|aw-prof)/") # the profiler is no part of it
 set(support "")
 if(COMPILER MATCHES "musl")
   set(support "${SOURCES}/tests/support/musl_unwind.c")
