@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: MIT
 #
-# What is installed: headers, libraries, the CMake package, alarmwheel.pc and the manual pages; nothing else.
+# What is installed: headers, libraries, the CMake package, the .pc files, aw-prof and the manual pages; nothing else.
 
 include(CMakePackageConfigHelpers)
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/alarmwheel")
 
-install(FILES ${alarmwheel_headers} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/alarmwheel" COMPONENT Development)
+install(FILES ${alarmwheel_headers} ${alarmwheel_profile_headers}
+  DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/alarmwheel" COMPONENT Development)
 
 # An export set each, so that a package may ship one library without the other.
+function(alarmwheel_install_library target export)
+  install(TARGETS ${target} EXPORT ${export}
+    RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT Runtime
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT Runtime NAMELINK_COMPONENT Development
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT Development)
+  install(EXPORT ${export} NAMESPACE alarmwheel:: DESTINATION "${package_dir}" COMPONENT Development)
+endfunction()
 foreach(kind IN ITEMS static shared)
   if(TARGET alarmwheel_${kind})
-    install(TARGETS alarmwheel_${kind} EXPORT alarmwheel-${kind}-targets
-      RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT Runtime
-      LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT Runtime NAMELINK_COMPONENT Development
-      ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT Development)
-    install(EXPORT alarmwheel-${kind}-targets NAMESPACE alarmwheel::
-      DESTINATION "${package_dir}" COMPONENT Development)
+    alarmwheel_install_library(alarmwheel_${kind} alarmwheel-${kind}-targets)
+  endif()
+  if(TARGET alarmwheel_profile_${kind})
+    alarmwheel_install_library(alarmwheel_profile_${kind} alarmwheel-profile-${kind}-targets)
   endif()
 endforeach()
 
@@ -46,9 +52,16 @@ foreach(library IN LISTS alarmwheel_system_libraries)
 endforeach()
 string(STRIP "${pc_libs_private}" pc_libs_private)
 set(pc_prefix "@CMAKE_INSTALL_PREFIX@")
-configure_file("${PROJECT_SOURCE_DIR}/cmake/alarmwheel.pc.in" "${PROJECT_BINARY_DIR}/alarmwheel.pc.in" @ONLY)
-configure_file("${PROJECT_SOURCE_DIR}/cmake/install-pc.cmake.in" "${PROJECT_BINARY_DIR}/install-pc.cmake" @ONLY)
-install(SCRIPT "${PROJECT_BINARY_DIR}/install-pc.cmake" COMPONENT Development)
+function(alarmwheel_install_pc name)
+  set(pc_name ${name})
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in" "${PROJECT_BINARY_DIR}/${name}.pc.in" @ONLY)
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/install-pc.cmake.in" "${PROJECT_BINARY_DIR}/install-${name}-pc.cmake" @ONLY)
+  install(SCRIPT "${PROJECT_BINARY_DIR}/install-${name}-pc.cmake" COMPONENT Development)
+endfunction()
+alarmwheel_install_pc(alarmwheel)
+if(ALARMWHEEL_BUILD_PROFILE)
+  alarmwheel_install_pc(alarmwheel-profile)
+endif()
 
 foreach(section IN ITEMS 3 7)
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs/man/" DESTINATION "${CMAKE_INSTALL_MANDIR}/man${section}"

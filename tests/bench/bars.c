@@ -169,6 +169,18 @@ bool bench_print_bars(FILE *out)
     bar_worst(out, "syscalls, of a million refreshes", "syscalls", 5, 5);
     bar_worst(out, "idle.signals.every_*, for each expiry", "idle.signals.every", 1, 1);
     bar_most(out, "idle.signals, of 100,000 timers", "idle.signals", "alarmwheel", 100000, NULL, NULL, 0, 0);
+    bar_most(out, "profile.handler.depth_1, of gperftools'", "profile.handler.depth_1", "alarmwheel", 1,
+             "profile.handler.depth_1", "gperftools", 1. / 3, 150. / 5400);
+    bar_most(out, "profile.handler.depth_10, of gperftools'", "profile.handler.depth_10", "alarmwheel", 1,
+             "profile.handler.depth_10", "gperftools", 1. / 3, 300. / 9200);
+    bar_most(out, "profile.handler.depth_40, of gperftools'", "profile.handler.depth_40", "alarmwheel", 1,
+             "profile.handler.depth_40", "gperftools", 1. / 3, 500. / 20000);
+    bar_most(out, "profile.overhead.wall_4000, points above an empty handler", "profile.overhead.wall_4000",
+             "alarmwheel", 1, NULL, NULL, 3, 1);
+    bar_most(out, "profile.memory.start, bytes", "profile.memory.start", "alarmwheel", 1, NULL, NULL, 2e6,
+             1e6);
+    bar_most(out, "profile.memory.mapped, bytes", "profile.memory.mapped", "alarmwheel", 1, NULL, NULL, 2e6,
+             1e6);
     bar_latency(out, "latency.p50 beyond setitimer's, ticks", "latency.p50");
     bar_latency(out, "latency.spin.p50 beyond setitimer's, ticks", "latency.spin.p50");
     fputs(all_reached ? "  no `must` was missed\n" : "  a `must` was MISSED\n", out);

@@ -48,7 +48,7 @@ struct bench_result {
     char bench[48];
     char impl[24];
     uint32_t n;
-    char unit[8]; /* ns, bytes, count or ratio */
+    char unit[8]; /* ns, bytes, count, ratio or percent */
     double median;
     double min;
     double max;
@@ -92,6 +92,7 @@ void bench_timer(void);
 void bench_calls(void);
 void bench_latency(void);
 void bench_simulated(void);
+void bench_profile(void);
 
 /* Implementations that are not modules, and all that are there, ours first. */
 extern const struct peer bench_ours_wheel;

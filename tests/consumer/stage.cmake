@@ -12,10 +12,12 @@ must("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${STAGE}" --config "${CON
 file(GLOB_RECURSE installed RELATIVE "${STAGE}" "${STAGE}/*")
 foreach(file IN LISTS installed)
   if(NOT file MATCHES "^include/alarmwheel/[a-z]+\\.(h|hpp)$"
-     AND NOT file MATCHES "libalarmwheel\\.(a|so|so\\.[0-9.]+)$"
+     AND NOT file MATCHES "libalarmwheel(-profile)?\\.(a|so|so\\.[0-9.]+)$"
      AND NOT file MATCHES "/cmake/alarmwheel/alarmwheel-[a-z-]+\\.cmake$"
-     AND NOT file MATCHES "/pkgconfig/alarmwheel\\.pc$"
-     AND NOT file MATCHES "^share/man/man([37])/[a-zA-Z0-9_]+\\.[37]$"
+     AND NOT file MATCHES "/pkgconfig/alarmwheel(-profile)?\\.pc$"
+     AND NOT file MATCHES "^share/man/man([137])/[a-zA-Z0-9_-]+\\.[137]$"
+     AND NOT file STREQUAL "bin/aw-prof"
+     AND NOT file MATCHES "/alarmwheel/aw-prof-preload\\.so$"
      AND NOT file MATCHES "^share/doc/alarmwheel/LICENSE$")
     fail("installed, but not meant to be: ${file}")
   endif()
@@ -28,7 +30,7 @@ foreach(header IN LISTS headers)
 endforeach()
 
 # The text files that users read must not name the machine that built them.
-file(GLOB_RECURSE texts "${STAGE}/*.cmake" "${STAGE}/*.h" "${STAGE}/*.hpp" "${STAGE}/*.[37]")
+file(GLOB_RECURSE texts "${STAGE}/*.cmake" "${STAGE}/*.h" "${STAGE}/*.hpp" "${STAGE}/*.[137]")
 foreach(text IN LISTS texts)
   file(READ "${text}" content)
   foreach(path IN ITEMS "${SOURCE}/" "${BUILD}/")

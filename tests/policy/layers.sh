@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # layers.sh NM RULES OBJECT...: each object file uses only what its layer may. RULES (layers.txt) gives every
-# object a layer, and some outside functions an only user. Prints each use that breaks a rule.
+# object a layer, and some outside functions an only user; objects that stand alone use each other only. Prints each
+# use that breaks a rule.
 set -eu
 nm=$1 rules=$2
 shift 2
@@ -19,6 +20,8 @@ done | awk '
             for (i = 3; i <= NF; i++) { layer[$i] = $2; }
         } else if ($1 == "apart") {
             for (i = 2; i <= NF; i++) apart[$i] = 1
+        } else if ($1 == "alone") {
+            for (i = 3; i <= NF; i++) alone[$i] = $2
         } else if ($1 == "only") {
             for (i = 3; i <= NF; i++) only[$i] = only[$i] " " $2 " "
         } else if (NF) {
@@ -49,6 +52,9 @@ done | awk '
             }
             if (!(symbol in home)) continue
             owner = home[symbol]
+            if (user in alone && alone[owner] != alone[user]) {
+                print user " uses " symbol " of " owner ": " alone[user] " stands alone"; bad = 1
+            }
             if (layer[owner] > layer[user]) {
                 print user " (layer " layer[user] ") uses " symbol " of " owner " (layer " layer[owner] ")"; bad = 1
             } else if (folder(owner) != folder(user) && folder(owner) in apart && folder(user) in apart) {

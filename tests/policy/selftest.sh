@@ -115,10 +115,16 @@ symbols.sh)
         "$cc" -shared -o "lib$1.so" "$1.o" ${3:+"-Wl,--version-script=$3"}
         ar rc "lib$1.a" "$1.o"
     }
-    run() { "$here/symbols.sh" "$cc" "$nm" include "$1" "lib$2.so" "lib$2.a"; }
+    run() { "$here/symbols.sh" "$cc" "$nm" include "$1" "lib$2.so" "lib$2.a" x.h; }
     good_header | header x.h
     library good "$code" good.map
     passes 'a good library' run good.map good
+    echo 'AW_API int aw_of_another_library(void);' >include/alarmwheel/y.h
+    passes 'a header of another library beside it' run good.map good
+    sed -i 's/^#include <stdint.h>/&\n#define AW_API __attribute__((visibility("default")))\n#include <alarmwheel\/y.h>/' \
+        include/alarmwheel/x.h
+    passes 'a header of another library that it includes' run good.map good
+    good_header | header x.h
     sed '/awi_flag/d' good.map >less.map
     catches 'a map that lacks a name' 'headers (<) and map' run less.map good
     sed 's/aw_name;/&\n        aw_other;/' good.map >more.map
@@ -134,7 +140,7 @@ symbols.sh)
     ;;
 layers.sh)
     printf '%s\n' 'layer 0 wheel/slab' 'layer 1 engine/clock' 'layer 4 timer/timer guard/guard' 'apart timer guard' \
-        'only engine/clock clock_gettime' >rules
+        'only engine/clock clock_gettime' 'alone wheel wheel/slab' 'alone guards guard/guard' >rules
     tree() {
         rm -rf o
         object o/src/wheel/slab.c.o <<'END'
@@ -169,6 +175,11 @@ END
 int aw_timer(void); int aw_guard(void); int aw_guard(void) { return aw_timer(); }
 END
     catches 'a guard that uses a timer' 'are independent' run
+    tree
+    object o/src/guard/guard.c.o <<'END'
+int awi_slab(void); int aw_guard(void); int aw_guard(void) { return awi_slab(); }
+END
+    catches 'an object that does not stand alone' 'guard/guard uses awi_slab of wheel/slab: guards stands alone' run
     tree
     object o/src/timer/timer.c.o <<'END'
 int clock_gettime(int, void *); int aw_timer(void); int aw_timer(void) { return clock_gettime(1, 0); }

@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# symbols.sh CC NM INCLUDE_DIR MAP SHARED STATIC: what the public headers declare with AW_API is what the version
-# script lists and what the shared library exports; the static library adds only awi_ names. Prints what differs.
+# symbols.sh CC NM INCLUDE_DIR MAP SHARED STATIC HEADER...: what these public headers (names in INCLUDE_DIR/alarmwheel)
+# declare with AW_API is what the version script lists and what the shared library exports; the static library adds only
+# awi_ names. Prints what differs.
 set -eu
 cc=$1 nm=$2 include=$3 map=$4 shared=$5 static=$6
+shift 6
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 LC_ALL=C
@@ -12,9 +14,10 @@ export LC_ALL
 bad=0
 
 # After preprocessing each declaration that AW_API begins runs to its semicolon; its name stands before the
-# parameters, or, for an object, at the end.
-for header in "$include"/alarmwheel/*.h; do
-    "$cc" -std=c11 -D_GNU_SOURCE -I"$include" -E -P "$header"
+# parameters, or, for an object, at the end. What a header includes from another is not its own.
+for header; do
+    "$cc" -std=c11 -D_GNU_SOURCE -I"$include" -E "$include/alarmwheel/$header" |
+        awk -v own="/alarmwheel/$header\"" '/^# [0-9]/ { is_own = index($3, own); next } is_own'
 done | tr '\n' ' ' | sed 's/__attribute__((visibility("default")))/\n@/g' |
     sed -n 's/^@\([^;{]*\)[;{].*/\1/p' |
     sed -e 's/(.*//' -e 's/ *$//' -e 's/.*[ *]//' | sort -u >"$work/headers"

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * control.c: the lock of the sampler's control functions, its memory, and what a fork does to it. The handler
+ * takes no lock (state.h).
+ */
+#include "control.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "registry.h"
+#include "state.h"
+
+#define NS_PER_SEC UINT64_C(1000000000)
+
+struct awi_control awi_control;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+uint64_t awi_control_now(void)
+{
+    struct timespec now = { 0 };
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+void *awi_control_allocate(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+size_t awi_control_slots_bytes(void)
+{
+    return awi_sampler.recording.head->threads_max * sizeof(struct awi_slot);
+}
+
+int awi_control_state(void)
+{
+    return atomic_load(&awi_sampler.state);
+}
+
+bool awi_sampler_is_on(void)
+{
+    return awi_control_state() != AWI_SAMPLER_OFF;
+}
+
+/* Until no handler is in this half. One that was interrupted in it by the scheduler takes its time. */
+void awi_control_wait_until_left(unsigned half)
+{
+    for (unsigned tries = 0; atomic_load(&awi_sampler.inside[half]) != 0; ++tries) {
+        struct timespec pause = { .tv_nsec = tries < 10 ? 1000 : 100000 };
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    }
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+bool awi_control_is_handler_ours(void)
+{
+    struct sigaction now;
+    return sigaction(SIGPROF, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) != 0 &&
+           now.sa_sigaction == awi_sampler_handle;
+}
+
+void awi_control_release_memory(void)
+{
+    if (awi_control.second_half != NULL)
+        munmap(awi_control.second_half, awi_recording_half_bytes(&awi_sampler.recording));
+    if (awi_control.own_block != NULL)
+        munmap(awi_control.own_block, awi_sampler.recording.head->bytes);
+    awi_control.second_half = awi_control.own_block = NULL;
+    awi_sampler.recording = (struct awi_recording){ 0 };
+}
+
+/* The child has inherited a handler, and neither timers nor threads. */
+static void in_forked_child(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    awi_registry_forked((int32_t)gettid());
+    bool was_on = awi_control_state() != AWI_SAMPLER_OFF;
+    atomic_store(&awi_sampler.state, AWI_SAMPLER_OFF);
+    for (unsigned half = 0; half < AWI_HALVES; ++half)
+        atomic_store(&awi_sampler.inside[half], 0);
+    if (was_on && awi_control_is_handler_ours())
+        sigaction(SIGPROF, &awi_sampler.found, NULL);
+    if (was_on)
+        munmap(awi_sampler.slots, awi_control_slots_bytes());
+    awi_sampler.slots = NULL;
+    if (awi_sampler.recording.head != NULL)
+        awi_control_release_memory();
+    awi_control.is_counting = false;
+}
+
+static void initialize(void)
+{
+    pthread_atfork(before_fork, after_fork, in_forked_child);
+    awi_control.has_key = pthread_key_create(&awi_control.at_thread_end, awi_sampled_thread_ends) == 0;
+}
+
+void awi_control_enter(void)
+{
+    pthread_once(&once, initialize);
+    pthread_mutex_lock(&lock);
+}
+
+int awi_control_leave(int result)
+{
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+void awi_sampler_lock(void)
+{
+    awi_control_enter();
+}
+
+void awi_sampler_unlock(void)
+{
+    awi_control_leave(0);
+}
