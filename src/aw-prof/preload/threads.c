@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * threads.c: a thread that the program creates is sampled from before its start routine on; the sampler
+ * itself sees its end. The start routine is called as the last act, so that no frame of ours stays on its
+ * stack.
+ */
+#include "preload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "../../profile/sampler.h"
+
+struct start {
+    union {
+        void *(*posix)(void *);
+        thrd_start_t c11;
+    } routine;
+    void *argument;
+};
+
+/*
+ * A thread inherits its creator's mask: libraries block all signals around it, to leave them to the
+ * program's main thread. The sampler's signal goes to this thread alone, so if the program makes no use of
+ * SIGPROF, it is let through here.
+ */
+static void let_ticks_through(void)
+{
+    if (!awi_dispositions_is_taken() || !awi_dispositions_is_unused())
+        return;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPROF);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* The new thread is not to be cancelled in here. */
+static struct start enter_thread(void *argument)
+{
+    struct start start = *(struct start *)argument;
+    int was_cancelable = PTHREAD_CANCEL_ENABLE;
+    int saved_errno = errno;
+    free(argument);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &was_cancelable);
+    awi_sampler_thread_add(NULL);
+    let_ticks_through();
+    pthread_setcancelstate(was_cancelable, NULL);
+    errno = saved_errno;
+    return start;
+}
+
+static void *run_posix(void *argument)
+{
+    struct start start = enter_thread(argument);
+    return start.routine.posix(start.argument);
+}
+
+static int run_c11(void *argument)
+{
+    struct start start = enter_thread(argument);
+    return start.routine.c11(start.argument);
+}
+
+static struct start *make_start(void *argument)
+{
+    struct start *start = awi_sampler_is_on() ? malloc(sizeof *start) : NULL;
+    if (start != NULL)
+        start->argument = argument;
+    return start;
+}
+
+/* libc names the parameters otherwise. NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
+AWI_INTERPOSED int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                                  void *(*routine)(void *), void *argument)
+{
+    int saved_errno = errno;
+    struct start *start = make_start(argument);
+    errno = saved_errno;
+    if (start == NULL)
+        return awi_libc()->pthread_create(thread, attributes, routine, argument);
+    start->routine.posix = routine;
+    int error = awi_libc()->pthread_create(thread, attributes, run_posix, start);
+    if (error != 0)
+        free(start);
+    return error;
+}
+
+AWI_INTERPOSED int thrd_create(thrd_t *thread, thrd_start_t routine, void *argument)
+{
+    int saved_errno = errno;
+    struct start *start = make_start(argument);
+    errno = saved_errno;
+    if (start == NULL)
+        return awi_libc()->thrd_create(thread, routine, argument);
+    start->routine.c11 = routine;
+    int error = awi_libc()->thrd_create(thread, run_c11, start);
+    if (error != thrd_success)
+        free(start);
+    return error;
+}
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

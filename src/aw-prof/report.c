@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* report.c: see report.h. What is read has its names with it: no program or library is looked at. */
+#include "report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../profile/output.h"
+#include "../profile/pprof_read.h"
+#include "message.h"
+
+static int read_profile(const char *name, struct aw_profile **profile, struct awi_symbols **symbols)
+{
+    bool is_file = strcmp(name, "-") != 0;
+    int fd = is_file ? open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY) : STDIN_FILENO;
+    if (fd < 0)
+        return -errno;
+    int result = awi_pprof_read(fd, profile, symbols);
+    if (is_file)
+        close(fd);
+    return result;
+}
+
+static int write_as(struct awi_output *output, const struct aw_profile *profile,
+                    const struct awi_symbols *symbols, enum aw_profile_format format)
+{
+    switch (format) {
+    case AW_PROFILE_PPROF:
+        return awi_write_pprof(output, profile, symbols);
+    case AW_PROFILE_FOLDED:
+        return awi_write_folded(output, profile, symbols);
+    case AW_PROFILE_SPEEDSCOPE:
+        return awi_write_speedscope(output, profile, symbols);
+    case AW_PROFILE_SVG:
+        return awi_write_svg(output, profile, symbols);
+    case AW_PROFILE_TEXT:
+        break;
+    }
+    return awi_write_text(output, profile, symbols);
+}
+
+static int write_to(int fd, const struct aw_profile *profile, const struct awi_symbols *symbols,
+                    enum aw_profile_format format)
+{
+    struct awi_output *output = awi_output_open(fd, format == AW_PROFILE_PPROF);
+    if (output == NULL)
+        return -ENOMEM;
+    int result = write_as(output, profile, symbols, format);
+    int error = awi_output_close(output);
+    return error != 0 ? error : result;
+}
+
+static int write_profile(const char *name, const struct aw_profile *profile,
+                         const struct awi_symbols *symbols, enum aw_profile_format format)
+{
+    bool is_file = strcmp(name, "-") != 0;
+    int fd = is_file ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666) : STDOUT_FILENO;
+    if (fd < 0)
+        return -errno;
+    int result = write_to(fd, profile, symbols, format);
+    if (is_file && close(fd) != 0 && result == 0)
+        result = -errno;
+    return result;
+}
+
+static const char *reason(int error)
+{
+    switch (error) {
+    case -EBADMSG:
+        return "not a profile in the format pprof, or a damaged one";
+    case -ENOTSUP:
+        return "a profile of something else than time";
+    default:
+        return strerror(-error);
+    }
+}
+
+int awi_report(const struct awi_options *options)
+{
+    struct aw_profile *profile = NULL;
+    struct awi_symbols *symbols = NULL;
+    const char *input = options->arguments[0];
+    int result = read_profile(input, &profile, &symbols);
+    if (result != 0) {
+        awi_say("%s: %s", strcmp(input, "-") != 0 ? input : "standard input", reason(result));
+        return EXIT_FAILURE;
+    }
+    result = write_profile(options->output, profile, symbols, options->format);
+    if (result != 0)
+        awi_say("%s: %s", strcmp(options->output, "-") != 0 ? options->output : "standard output",
+                strerror(-result));
+    awi_symbols_free(symbols);
+    aw_profile_free(profile);
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

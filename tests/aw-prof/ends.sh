@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# ends.sh AW_PROF PROGRAMS: however a program ends, its status is passed on and its profile is written.
+. "$(dirname "$0")/checks.sh"
+ulimit -c 0
+
+check() {
+    rm -f out.folded
+    status "$2" "$prof" -c "$3" -o out.folded -- "$subject" "$1" 300
+    [ -s out.folded ] || fail "$1: no profile"
+    took 240 60000 burn_alpha out.folded
+}
+
+for clock in cpu wall; do
+    check normal 0 $clock
+    check exit 3 $clock
+    check _exit 4 $clock
+    check abort 134 $clock
+    check segv 139 $clock
+    check kill 137 $clock
+    check term 143 $clock
+done
+
+check normal 0 user
+
+# What is sent to aw-prof reaches the program; of the terminal's signals it takes no notice.
+"$prof" -o out.folded -- sh -c 'touch ready; exec sleep 60' 2>errors &
+pid=$!
+until [ -e ready ] || ! kill -0 $pid; do
+    sleep 0.1
+done
+kill -INT $pid
+sleep 0.2
+kill -TERM $pid
+wait $pid
+got=$?
+[ $got -eq 143 ] || fail "SIGTERM: $got"
+[ -f out.folded ] || fail "SIGTERM: no profile"
+
+finish

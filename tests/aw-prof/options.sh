@@ -1,0 +1,89 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# options.sh AW_PROF PROGRAMS: the command line: formats, files, durations, reports, and what makes no sense.
+. "$(dirname "$0")/checks.sh"
+
+status 0 "$prof" --help >output
+grep -q '^usage: aw-prof' output || fail 'help'
+status 0 "$prof" --version >output
+grep -Eq '^aw-prof [0-9]+\.[0-9]+\.[0-9]+$' output || fail 'version'
+
+for wrong in '-F 0' '-F 10001' '-F x' '-F 1x' '-F -1' '-c gpu' '-d 0' '-d nan' '-d -1' '-d 1x' '-f png' '-z' '--follow -o -'; do
+    status 125 "$prof" $wrong -- "$subject" exit 1
+done
+status 125 "$prof"
+status 125 "$prof" -o '' -- "$subject" exit 1
+status 125 "$prof" report
+status 125 "$prof" report a b
+status 125 "$prof" report -F 10 a
+status 125 "$prof" report --frequency 10 a
+
+# Where nothing can be written nothing is run.
+status 125 "$prof" -o no/such/folder/x.svg -- sh -c 'echo ran >ran'
+says 'no/such/folder/x.svg: No such file'
+status 125 "$prof" --follow -o no/such/folder/x.svg -- sh -c 'echo ran >ran'
+[ ! -e ran ] || fail 'it ran'
+if [ -w /dev/full ]; then
+    status 125 "$prof" -o /dev/full -- "$subject" normal 10
+    says '/dev/full: No space left'
+    status 3 "$prof" -o /dev/full -- "$subject" exit 10
+fi
+# ... nor where there is no room for a file of samples: it runs, and is not profiled.
+status 125 sh -c 'ulimit -f 1; exec "$@"' sh "$prof" -o limit.folded -- "$subject" normal 10
+says 'not profiled: no room for the samples'
+[ ! -e limit.folded ] || fail 'a profile of nothing'
+
+# The format is that of -f, or of the suffix.
+first() {
+    head -c "$2" "$1" | od -An -tx1 | tr -d ' \n'
+}
+status 0 "$prof" -- "$subject" normal 50
+[ "$(first aw-prof.pb.gz 2)" = 1f8b ] || fail 'the default is pprof'
+status 0 "$prof" -o a.svg -- "$subject" normal 50
+grep -q '<svg' a.svg || fail 'svg'
+status 0 "$prof" -o a.speedscope.json -- "$subject" normal 50
+grep -q '"\$schema"' a.speedscope.json || fail 'speedscope'
+status 0 "$prof" -f text -o a.svg -- "$subject" normal 100
+grep -q 'burn_alpha' a.svg || fail 'text in a file that was there'
+grep -q '<svg' a.svg && fail 'what was there is still there'
+status 0 "$prof" -f folded "$subject" normal 100
+took 60 3000 burn_alpha aw-prof.folded
+status 0 "$prof" -f folded -o - -- "$subject" normal 100 >output
+took 60 3000 burn_alpha output
+says 'samples, .* of CPU time in 1 thread'
+status 0 "$prof" -q -o q.folded -- "$subject" normal 50
+[ ! -s errors ] || fail "quiet: $(cat errors)"
+
+# A report names what the profile names, in any format.
+status 0 "$prof" -o r.pb.gz -- "$subject" normal 300
+status 0 "$prof" report r.pb.gz >output
+grep -q 'burn_alpha' output || fail 'the report'
+status 0 "$prof" report -o r.folded r.pb.gz
+took 240 3000 burn_alpha r.folded
+status 0 "$prof" report -f svg - <r.pb.gz >output
+grep -q '<svg' output || fail 'a report from standard input'
+status 1 "$prof" report a.svg
+says 'a.svg: not a profile'
+status 1 "$prof" report not-there
+status 0 "$prof" -o s.folded -- sh -c 'exit 0'
+
+# Capped: said, and the total is true.
+status 0 "$prof" -F 10000 -o cap.folded -- "$subject" normal 300
+says 'asked 10000 Hz, this kernel delivers at most [0-9]* (CPU timers run at its tick)'
+took 240 3000 burn_alpha cap.folded
+
+# -d: the profile is there before the program ends, which goes on to its end.
+"$prof" -d 0.5 -o d.folded -- sh -c 'while [ ! -e told ]; do sleep 0.1; done; exit 5' 2>errors &
+pid=$!
+until grep -q 'd.folded$' errors || ! kill -0 $pid; do
+    sleep 0.1
+done
+kill -0 $pid || fail '-d: the program has not gone on'
+touch told
+wait $pid
+got=$?
+[ $got -eq 5 ] || fail "-d: the status: $got"
+status 0 "$prof" -F 1000 -d 0.3 -o d.folded -- "$subject" normal 3000
+took 1 2500 burn_alpha d.folded
+finish

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* work.c: see work.h. */
+#include "work.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Check takes a lock, which a fork may leave taken: what threads do over and over asserts nothing. */
+uint64_t cpu_ns(void)
+{
+    struct timespec now = { 0 };
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * AW_SEC(1) + (uint64_t)now.tv_nsec;
+}
+
+void burn_ms(unsigned ms)
+{
+    volatile unsigned x = 1;
+    for (uint64_t until = cpu_ns() + AW_MS(ms); cpu_ns() < until;) {
+        for (unsigned i = 0; i < 20000; ++i)
+            x = x * 1664525 + 1013904223;
+    }
+}
+
+struct aw_profile_options options_of(enum aw_profile_clock clock, unsigned hz)
+{
+    return (struct aw_profile_options){ .size = sizeof(struct aw_profile_options), .clock = clock, .hz = hz };
+}
+
+void start_profile(enum aw_profile_clock clock, unsigned hz)
+{
+    struct aw_profile_options options = options_of(clock, hz);
+    ck_assert_int_eq(aw_profile_start(&options), 0);
+}
+
+struct aw_profile_stats profile_stats(void)
+{
+    struct aw_profile_stats stats = { .size = sizeof stats };
+    ck_assert_int_eq(aw_profile_stats_read(&stats), 0);
+    return stats;
+}
+
+struct aw_profile *take(void)
+{
+    struct aw_profile *profile = NULL;
+    ck_assert_int_eq(aw_profile_snapshot(&profile), 0);
+    ck_assert_ptr_nonnull(profile);
+    return profile;
+}
+
+void expect_no_profile(void)
+{
+    struct aw_profile *profile = NULL;
+    ck_assert_int_eq(aw_profile_snapshot(&profile), -ENODEV);
+    ck_assert_ptr_null(profile);
+}
+
+uint64_t time_of_thread(const struct aw_profile *profile, int32_t tid)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < profile->samples_count; ++i) {
+        if (profile->threads[profile->samples[i].thread].tid == tid)
+            sum += profile->samples[i].time_ns;
+    }
+    return sum;
+}
+
+uint64_t count_of_thread(const struct aw_profile *profile, int32_t tid)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < profile->samples_count; ++i) {
+        if (profile->threads[profile->samples[i].thread].tid == tid)
+            sum += profile->samples[i].count;
+    }
+    return sum;
+}
+
+uint64_t time_of_kind(const struct aw_profile *profile, enum awi_sample_kind kind)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < profile->samples_count; ++i) {
+        if (profile->samples[i].kind == kind)
+            sum += profile->samples[i].time_ns;
+    }
+    return sum;
+}
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    uint64_t began = cpu_ns();
+    if (worker->is_blocked) {
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGPROF);
+        ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    }
+    if (worker->is_registered)
+        ck_assert_int_ge(aw_profile_thread_register(worker->name), 0);
+    atomic_store(&worker->tid, (int32_t)gettid());
+    while (!atomic_load(&worker->is_told))
+        burn_ms(1);
+    worker->used_ns = cpu_ns() - began;
+    return NULL;
+}
+
+void start_worker(struct worker *worker)
+{
+    atomic_store(&worker->tid, 0);
+    atomic_store(&worker->is_told, false);
+    ck_assert_int_eq(pthread_create(&worker->thread, NULL, work, worker), 0);
+    while (atomic_load(&worker->tid) == 0)
+        sched_yield();
+}
+
+void stop_worker(struct worker *worker)
+{
+    atomic_store(&worker->is_told, true);
+    ck_assert_int_eq(pthread_join(worker->thread, NULL), 0);
+}
+
+unsigned threads_alive(void)
+{
+    unsigned count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    ck_assert_ptr_nonnull(tasks);
+    for (const struct dirent *task; (task = readdir(tasks)) != NULL;)
+        count += task->d_name[0] != '.';
+    closedir(tasks);
+    return count;
+}
+
+void burn_until_samples(uint64_t samples)
+{
+    struct timespec began, now;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    do {
+        burn_ms(5);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        ck_assert_msg(now.tv_sec - began.tv_sec < 60, "%llu samples do not come",
+                      (unsigned long long)samples);
+    } while (profile_stats().samples < samples);
+}

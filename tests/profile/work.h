@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * work.h: what the tests of the running profiler have sampled: work that uses a known amount of processor
+ * time, threads that do it until they are told to stop, and what the profile says of it. A failure fails
+ * the test.
+ */
+#ifndef AWI_TEST_WORK_H
+#define AWI_TEST_WORK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <alarmwheel/profile.h>
+
+#include "profile/model.h"
+
+/* The calling thread's own processor time, and work that uses some. */
+uint64_t cpu_ns(void);
+void burn_ms(unsigned ms);
+
+/* Options with the defaults but for these. */
+struct aw_profile_options options_of(enum aw_profile_clock clock, unsigned hz);
+void start_profile(enum aw_profile_clock clock, unsigned hz);
+
+struct aw_profile_stats profile_stats(void);
+/* Takes a snapshot that must be there. */
+struct aw_profile *take(void);
+void expect_no_profile(void);
+
+/* Of a profile: the time and count of a thread's samples, of any kind, and of one kind. */
+uint64_t time_of_thread(const struct aw_profile *profile, int32_t tid);
+uint64_t count_of_thread(const struct aw_profile *profile, int32_t tid);
+uint64_t time_of_kind(const struct aw_profile *profile, enum awi_sample_kind kind);
+
+/* A thread that works until it is told to stop; then used_ns is its processor time from beginning to end. */
+struct worker {
+    pthread_t thread;
+    bool is_registered;
+    bool is_blocked; /* SIGPROF */
+    const char *name;
+    _Atomic int32_t tid; /* set when it is at work */
+    atomic_bool is_told;
+    uint64_t used_ns;
+};
+
+void start_worker(struct worker *worker);
+void stop_worker(struct worker *worker);
+
+/* Threads that this process has. */
+unsigned threads_alive(void);
+
+/* Burns until this many samples have been counted; fails the test if they do not come. */
+void burn_until_samples(uint64_t samples);
+
+#endif
