@@ -63,6 +63,12 @@ if(ALARMWHEEL_BUILD_PROFILE)
   alarmwheel_install_pc(alarmwheel-profile)
 endif()
 
+if(TARGET aw-prof)
+  install(TARGETS aw-prof RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT Runtime)
+  install(TARGETS aw-prof-preload LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/alarmwheel" COMPONENT Runtime)
+  install(FILES "${PROJECT_SOURCE_DIR}/docs/man/aw-prof.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1"
+    COMPONENT Runtime)
+endif()
 foreach(section IN ITEMS 3 7)
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs/man/" DESTINATION "${CMAKE_INSTALL_MANDIR}/man${section}"
     COMPONENT Development FILES_MATCHING PATTERN "*.${section}")

@@ -44,9 +44,9 @@ set(aw_prof_preload_sources
   src/aw-prof/preload/environment.c
   src/aw-prof/preload/follow.c
   src/aw-prof/preload/preload.c
+  src/aw-prof/preload/settings.c
   src/aw-prof/preload/threads.c
-  src/aw-prof/preload/waits.c
-  src/aw-prof/settings.c)
+  src/aw-prof/preload/waits.c)
 list(TRANSFORM aw_prof_preload_sources PREPEND "${PROJECT_SOURCE_DIR}/")
 if(ALARMWHEEL_SANITIZE OR ALARMWHEEL_COVERAGE)
   list(APPEND aw_prof_preload_sources ${alarmwheel_sampler_sources})

@@ -19,6 +19,7 @@ set(alarmwheel_sampler_sources
   src/profile/stacks.c
   src/profile/modules.c
   src/profile/frame_rule.c
+  src/profile/lasting.c
   src/profile/unwind.c
   src/profile/unwind_libgcc.c
   src/profile/handler.c

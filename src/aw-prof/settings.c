@@ -1,56 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* settings.c: writes and reads the one variable. See settings.h. */
+/* settings.c: writes the one variable. See settings.h. */
 #include "settings.h"
 
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define VERSION 1
 
 bool awi_settings_format(const struct awi_settings *settings, char text[AWI_SETTINGS_BYTES])
 {
-    int bytes = snprintf(text, AWI_SETTINGS_BYTES, AWI_SETTINGS_VARIABLE "=%u %u %u %u %zu %u %s", VERSION,
-                         (unsigned)settings->clock, settings->hz, settings->max_depth, settings->bytes,
-                         (unsigned)settings->is_follow, settings->directory);
+    int bytes = snprintf(text, AWI_SETTINGS_BYTES, AWI_SETTINGS_VARIABLE "=%u %u %u %u %zu %u %s",
+                         AWI_SETTINGS_VERSION, (unsigned)settings->clock, settings->hz, settings->max_depth,
+                         settings->bytes, (unsigned)settings->is_follow, settings->directory);
     return bytes > 0 && (size_t)bytes < AWI_SETTINGS_BYTES;
-}
-
-/* The next number, and the blank behind it. */
-static bool number(const char **text, uint64_t max, uint64_t *value)
-{
-    uint64_t sum = 0;
-    const char *at = *text;
-    while (*at >= '0' && *at <= '9' && sum <= max)
-        sum = sum * 10 + (uint64_t)(*at++ - '0');
-    if (at == *text || *at != ' ' || sum > max)
-        return false;
-    *text = at + 1;
-    *value = sum;
-    return true;
-}
-
-bool awi_settings_parse(const char *text, struct awi_settings *settings)
-{
-    uint64_t version;
-    uint64_t clock;
-    uint64_t hz;
-    uint64_t depth;
-    uint64_t bytes;
-    uint64_t is_follow;
-    if (!number(&text, VERSION, &version) || version != VERSION || !number(&text, AW_PROFILE_WALL, &clock) ||
-        !number(&text, 1000000, &hz) || !number(&text, 1000000, &depth) ||
-        !number(&text, UINT32_MAX, &bytes) || !number(&text, 1, &is_follow))
-        return false;
-    size_t length = strlen(text);
-    if (text[0] != '/' || length >= sizeof settings->directory)
-        return false;
-    settings->clock = (enum aw_profile_clock)clock;
-    settings->hz = (unsigned)hz;
-    settings->max_depth = (unsigned)depth;
-    settings->bytes = (size_t)bytes;
-    settings->is_follow = is_follow != 0;
-    memcpy(settings->directory, text, length + 1);
-    return true;
 }

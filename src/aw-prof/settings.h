@@ -13,6 +13,7 @@
 #include <alarmwheel/profile.h>
 
 #define AWI_SETTINGS_VARIABLE "AW_PROF"
+#define AWI_SETTINGS_VERSION 1u
 #define AWI_SETTINGS_BYTES ((size_t)PATH_MAX + 80)
 
 struct awi_settings {

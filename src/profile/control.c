@@ -5,6 +5,7 @@
  */
 #include "control.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -19,6 +20,7 @@ struct awi_control awi_control;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int saved_errno; /* of who holds the lock: it is left alone */
 
 uint64_t awi_control_now(void)
 {
@@ -111,13 +113,17 @@ static void initialize(void)
 
 void awi_control_enter(void)
 {
+    int saved = errno;
     pthread_once(&once, initialize);
     pthread_mutex_lock(&lock);
+    saved_errno = saved;
 }
 
 int awi_control_leave(int result)
 {
+    int saved = saved_errno;
     pthread_mutex_unlock(&lock);
+    errno = saved;
     return result;
 }
 

@@ -21,8 +21,10 @@ enum awi_frame_rule_kind {
  * pointer register of the caller was saved at it plus `rbp`, or is as it was if that is 0.
  */
 struct awi_frame_rule {
-    uint8_t kind;
-    uint8_t is_based_on_rbp; /* else on the stack pointer */
+    unsigned kind : 4;
+    unsigned is_based_on_rbp : 1; /* else on the stack pointer */
+    unsigned is_lasting : 1;      /* for who keeps it: the code will not be unloaded */
+    unsigned unused : 10;
     int16_t rbp;
     int32_t cfa;
 };

@@ -64,7 +64,8 @@ static enum origin origin_of(const siginfo_t *info, struct awi_slot **slot)
 static struct awi_slot *own_slot(const struct awi_slot *timers)
 {
     uint32_t generation = atomic_load_explicit(&awi_sampler.generation, memory_order_relaxed);
-    if (awi_self.generation != generation) {
+    /* One that there was no room for may have been given a slot, and a timer, later. */
+    if (awi_self.generation != generation || (awi_self.slot == NULL && timers != NULL)) {
         int32_t tid = (int32_t)gettid();
         struct awi_slot *slot = awi_slot_find(tid);
         if (slot == NULL && timers == NULL)

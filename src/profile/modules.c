@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "../guard/object.h"
-#include "unwind.h"
 
 #if AWI_UNWINDS_IN_HANDLERS
 
@@ -25,23 +24,17 @@ static const char *name_of(const struct link_map *map)
     return map->l_name; /* "": the program */
 }
 
-/* `is_another`: at these addresses there was one that is not this one. */
 static bool is_recorded(const struct awi_recording *recording, const struct dl_find_object *object,
-                        const char *name, bool *is_another)
+                        const char *name)
 {
-    uint64_t start = (uint64_t)(uintptr_t)object->dlfo_map_start;
-    uint64_t end = (uint64_t)(uintptr_t)object->dlfo_map_end;
-    *is_another = false;
     uint32_t used = atomic_load_explicit(&recording->head->modules_used, memory_order_acquire);
     for (uint32_t i = 0; i < used && i < recording->head->modules_max; ++i) {
         const struct awi_module_record *module = &recording->modules[i];
-        if (atomic_load_explicit(&module->is_ready, memory_order_acquire) == 0 || module->end <= start ||
-            end <= module->start)
-            continue;
-        if (module->start == start && module->end == end &&
+        if (atomic_load_explicit(&module->is_ready, memory_order_acquire) != 0 &&
+            module->start == (uint64_t)(uintptr_t)object->dlfo_map_start &&
+            module->end == (uint64_t)(uintptr_t)object->dlfo_map_end &&
             strcmp(recording->strings + module->path, name) == 0)
             return true;
-        *is_another = true;
     }
     return false;
 }
@@ -117,12 +110,8 @@ bool awi_modules_note(struct awi_recording *recording, uintptr_t pc)
                        recording->head->modules_max ||
                    atomic_load_explicit(&recording->head->strings_used, memory_order_relaxed) >=
                        recording->head->strings_max;
-    bool is_another;
-    if (is_full || is_recorded(recording, &object, name, &is_another))
-        return true;
-    if (is_another)
-        awi_unwind_forget();
-    record(recording, &object, name);
+    if (!is_full && !is_recorded(recording, &object, name))
+        record(recording, &object, name);
     return true;
 }
 

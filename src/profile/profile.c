@@ -192,6 +192,8 @@ int aw_profile_write(const struct aw_profile *profile, int fd, enum aw_profile_f
     if (error != 0)
         return error;
     error = awi_profile_write(current, fd, format);
+    int saved = errno;
     aw_profile_free(current);
+    errno = saved;
     return error;
 }

@@ -184,12 +184,15 @@ static void halt(int next)
     struct awi_recording_head *head = awi_sampler.recording.head;
     if (atomic_load(&awi_sampler.uses_itimer))
         awi_itimer_stop(awi_sampler.period_ns);
+    /* Handlers that still saw it running may have set a timer again. */
+    atomic_store(&awi_sampler.state, next);
+    for (unsigned half = 0; half < AWI_HALVES; ++half)
+        awi_control_wait_until_left(half);
     for (uint32_t i = 0; i < awi_recording_threads(&awi_sampler.recording); ++i) {
         if (atomic_load(&awi_sampler.recording.threads[i].state) == AWI_THREAD_SAMPLED)
             awi_sampled_end(&awi_sampler.slots[i]);
     }
     awi_control.is_counting = false;
-    atomic_store(&awi_sampler.state, next);
     atomic_fetch_add(&head->elapsed_ns, awi_control_now() - awi_control.resumed_ns);
 }
 

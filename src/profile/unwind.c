@@ -6,7 +6,8 @@
  *
  * The table is direct-mapped and shared by all threads without a lock. An entry is two words, written one
  * after the other, the first one mixed with the second: a reader that sees one of this address and one of
- * another does not find its address in them.
+ * another does not find its address in them. Of an object that may be unloaded, and another be loaded in its
+ * place, its identity is mixed in as well.
  */
 #include "unwind.h"
 
@@ -16,6 +17,7 @@
 
 #include "../engine/context.h"
 #include "frame_rule.h"
+#include "lasting.h"
 
 #define ENTRIES 4096u
 
@@ -25,12 +27,7 @@ struct entry {
 };
 
 static struct entry entries[ENTRIES];
-static _Atomic uint64_t epoch;
-
-void awi_unwind_forget(void)
-{
-    atomic_fetch_add_explicit(&epoch, 1, memory_order_relaxed);
-}
+static _Atomic uint64_t epoch; /* rules of an earlier profile are void */
 
 void awi_unwind_warm(void)
 {
@@ -38,31 +35,50 @@ void awi_unwind_warm(void)
     bool is_truncated;
     ucontext_t context;
     memset(&context, 0, sizeof context);
-    awi_unwind_forget();
+    atomic_fetch_add_explicit(&epoch, 1, memory_order_relaxed);
+    awi_lasting_find();
     awi_unwind_by_libgcc(&context, &pc, 1, &is_truncated);
     awi_frame_rule_find((uintptr_t)&awi_unwind_warm);
 }
 
 #if defined(__x86_64__) && !defined(__ILP32__)
 
+/* The object that the frame before lay in, if it is one that may be unloaded: asked for once in a row. */
+struct passing {
+    uint64_t start;
+    uint64_t end;
+    uint64_t identity;
+};
+
+static uint64_t identity_of(uint64_t pc, struct passing *passing)
+{
+    if (pc < passing->start || pc >= passing->end)
+        passing->identity = awi_object_identity((uintptr_t)pc, &passing->start, &passing->end);
+    return passing->identity;
+}
+
 static uint64_t mix(uint64_t pc, uint64_t rule, uint64_t age)
 {
     return pc ^ rule * UINT64_C(0x9e3779b97f4a7c15) ^ age << 48 ^ 1;
 }
 
-static struct awi_frame_rule rule_at(uint64_t pc, uint64_t age)
+static struct awi_frame_rule rule_at(uint64_t pc, uint64_t age, struct passing *passing)
 {
     struct entry *entry = &entries[(pc * UINT64_C(0x9e3779b97f4a7c15)) >> 52];
     uint64_t word = atomic_load_explicit(&entry->rule, memory_order_relaxed);
+    uint64_t expected = mix(pc, word, age);
     struct awi_frame_rule rule;
-    if (atomic_load_explicit(&entry->mixed, memory_order_relaxed) == mix(pc, word, age)) {
-        memcpy(&rule, &word, sizeof rule);
+    memcpy(&rule, &word, sizeof rule);
+    if (rule.is_lasting == 0)
+        expected ^= identity_of(pc, passing);
+    if (atomic_load_explicit(&entry->mixed, memory_order_relaxed) == expected)
         return rule;
-    }
     rule = awi_frame_rule_find((uintptr_t)pc);
+    rule.is_lasting = awi_lasting_has((uintptr_t)pc);
     memcpy(&word, &rule, sizeof word);
+    expected = mix(pc, word, age) ^ (rule.is_lasting != 0 ? 0 : identity_of(pc, passing));
     atomic_store_explicit(&entry->rule, word, memory_order_relaxed);
-    atomic_store_explicit(&entry->mixed, mix(pc, word, age), memory_order_relaxed);
+    atomic_store_explicit(&entry->mixed, expected, memory_order_relaxed);
     return rule;
 }
 
@@ -85,10 +101,11 @@ __attribute__((no_sanitize("address", "thread"))) unsigned awi_unwind_by_rules(c
     uint64_t sp = (uint64_t)registers[REG_RSP];
     uint64_t bp = (uint64_t)registers[REG_RBP];
     uint64_t age = atomic_load_explicit(&epoch, memory_order_relaxed);
+    struct passing passing = { 0 };
     *is_truncated = false;
     for (unsigned depth = 0;;) {
         pcs[depth++] = pc;
-        struct awi_frame_rule rule = rule_at(pc, age);
+        struct awi_frame_rule rule = rule_at(pc, age, &passing);
         if (rule.kind == AWI_RULE_END)
             return depth;
         uint64_t cfa = (rule.is_based_on_rbp != 0 ? bp : sp) + (uint64_t)rule.cfa;

@@ -26,7 +26,4 @@ unsigned awi_unwind_by_libgcc(const void *context, uint64_t *pcs, unsigned max, 
  */
 void awi_unwind_warm(void);
 
-/* Other code is at addresses that were seen. AS-Safe. */
-void awi_unwind_forget(void);
-
 #endif

@@ -38,4 +38,15 @@ got=$?
 [ $got -eq 143 ] || fail "SIGTERM: $got"
 [ -f out.folded ] || fail "SIGTERM: no profile"
 
+rm -f ready
+"$prof" -o out.folded -- sh -c 'trap "exit 7" HUP; touch ready; while :; do sleep 0.1; done' 2>errors &
+pid=$!
+until [ -e ready ] || ! kill -0 $pid; do
+    sleep 0.1
+done
+kill -HUP $pid
+wait $pid
+got=$?
+[ $got -eq 7 ] || fail "SIGHUP: $got"
+
 finish

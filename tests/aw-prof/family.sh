@@ -38,7 +38,7 @@ cat "$@" >both
 took 480 6000 burn_alpha both
 
 # Threads: the same work, the same share; with signals blocked, too.
-for threads in threads masked-threads; do
+for threads in threads masked-threads c11-threads; do
     status 0 "$prof" -F 1000 -o threads.folded -- "$subject" $threads 500
     took 900 6000 burn_worker threads.folded
     awk -F ';' '/burn_worker/ { time = $NF; sub(/.* /, "", time); sum[$1] += time } END {

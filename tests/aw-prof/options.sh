@@ -30,7 +30,7 @@ if [ -w /dev/full ]; then
     status 3 "$prof" -o /dev/full -- "$subject" exit 10
 fi
 # ... nor where there is no room for a file of samples: it runs, and is not profiled.
-status 125 sh -c 'ulimit -f 1; exec "$@"' sh "$prof" -o limit.folded -- "$subject" normal 10
+status 125 sh -c 'ulimit -f 1000; exec "$@"' sh "$prof" -o limit.folded -- "$subject" normal 10
 says 'not profiled: no room for the samples'
 [ ! -e limit.folded ] || fail 'a profile of nothing'
 
@@ -55,6 +55,25 @@ says 'samples, .* of CPU time in 1 thread'
 status 0 "$prof" -q -o q.folded -- "$subject" normal 50
 [ ! -s errors ] || fail "quiet: $(cat errors)"
 
+# Progress is shown on a terminal, and leaves nothing behind.
+status 0 "$programs/prof_terminal" "$prof" -c wall -o progress.folded -- "$subject" normal 1000 >output
+tr '\r' '\n' <output >lines
+grep -Eq 'aw-prof: [0-9.]+ s, [0-9]+ samples' lines || fail "no progress: $(cat lines)"
+grep -Eq 'aw-prof: [0-9]+ samples, .*progress.folded' lines || fail "no result: $(cat lines)"
+status 0 "$programs/prof_terminal" "$prof" -q -o progress.folded -- "$subject" normal 600 >output
+[ ! -s output ] || fail "progress, quietly: $(cat output)"
+
+# Without its library it runs nothing; nor with names that are too long.
+mkdir alone
+cp "$prof" alone/
+status 125 alone/"$(basename "$prof")" -- sh -c 'echo ran >ran'
+says 'aw-prof-preload.so is not where it belongs'
+long=$(printf '%0300d' 0)
+status 125 "$prof" -o $long -- sh -c 'echo ran >ran'
+says 'File name too long'
+[ ! -e ran ] || fail 'it ran'
+status 125 "$prof" --follow -o $long.folded -- "$subject" normal 50
+
 # A report names what the profile names, in any format.
 status 0 "$prof" -o r.pb.gz -- "$subject" normal 300
 status 0 "$prof" report r.pb.gz >output
@@ -66,6 +85,14 @@ grep -q '<svg' output || fail 'a report from standard input'
 status 1 "$prof" report a.svg
 says 'a.svg: not a profile'
 status 1 "$prof" report not-there
+status 1 "$prof" report -o no/such/folder/x r.pb.gz
+says 'no/such/folder/x: No such file'
+for format in pprof folded speedscope svg text; do
+    status 0 "$prof" report -f $format -o again.$format r.pb.gz
+    [ -s again.$format ] || fail "a report: $format"
+done
+status 0 "$prof" report again.pprof >output
+grep -q 'burn_alpha' output || fail 'the report of a report'
 status 0 "$prof" -o s.folded -- sh -c 'exit 0'
 
 # Capped: said, and the total is true.

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include "burn.h"
@@ -74,6 +75,24 @@ static void start_threads(unsigned count, unsigned ms)
     }
 }
 
+static int work_c11(void *arg)
+{
+    burn_worker(*(unsigned *)arg);
+    return 42;
+}
+
+static void start_c11_threads(unsigned count, unsigned ms)
+{
+    thrd_t threads[16];
+    require(count <= 16, "at most 16 threads");
+    for (unsigned i = 0; i < count; ++i)
+        require(thrd_create(&threads[i], work_c11, &ms) == thrd_success, "thrd_create");
+    for (unsigned i = 0; i < count; ++i) {
+        int result = 0;
+        require(thrd_join(threads[i], &result) == thrd_success && result == 42, "the thread's result");
+    }
+}
+
 /* One after another: more of them than a recording has places for. */
 static void start_many(unsigned ms)
 {
@@ -112,6 +131,8 @@ int main(int argc, char **argv)
         fork_one(ms);
     } else if (strcmp(what, "threads") == 0) {
         start_threads(2, ms);
+    } else if (strcmp(what, "c11-threads") == 0) {
+        start_c11_threads(2, ms);
     } else if (strcmp(what, "many-threads") == 0) {
         start_many(ms);
     } else if (strcmp(what, "masked-threads") == 0) {

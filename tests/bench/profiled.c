@@ -59,10 +59,7 @@ static bool install(int signo, void (*handler)(int, siginfo_t *, void *), struct
     return sigaction(signo, &action, old) == 0;
 }
 
-/*
- * --- The handler
- * --------------------------------------------------------------------------------------------
- */
+/* --- The handler ---------------------------------------------------------------------------------------- */
 
 /*
  * The profiler's handler is called from another signal's handler, with that one's context and the siginfo of
@@ -185,10 +182,7 @@ ALONE static bool run_handler(unsigned depth)
     return true;
 }
 
-/*
- * --- The overhead
- * -------------------------------------------------------------------------------------------
- */
+/* --- The overhead --------------------------------------------------------------------------------------- */
 
 static uint32_t table[4096];
 static volatile uint32_t sink;
@@ -281,10 +275,7 @@ ALONE static bool run_overhead(unsigned unused)
     return true;
 }
 
-/*
- * --- Memory
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Memory --------------------------------------------------------------------------------------------- */
 
 struct memory {
     double resident;
@@ -338,10 +329,7 @@ ALONE static bool run_memory(unsigned unused)
     return true;
 }
 
-/*
- * --- Calls
- * --------------------------------------------------------------------------------------------------
- */
+/* --- Calls ---------------------------------------------------------------------------------------------- */
 
 ALONE static bool run_calls(unsigned unused)
 {

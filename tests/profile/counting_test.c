@@ -298,6 +298,32 @@ START_TEST(a_pause_counts_nothing)
 }
 END_TEST
 
+/* Other threads' handlers may be on their way: when it returns, they have done. */
+START_TEST(a_pause_is_one_when_it_returns)
+{
+    struct worker workers[2] = { { .is_registered = true, .depth = 240 }, { .depth = 240 } };
+    struct aw_profile_options options = options_of(AW_PROFILE_WALL, 10000);
+    unsigned rounds = scaled(300);
+    options.max_depth = 256;
+    for (unsigned i = 0; i < 2; ++i)
+        start_worker(&workers[i]);
+    ck_assert_int_eq(aw_profile_start(&options), 0);
+    for (unsigned round = 0; round < rounds; ++round) {
+        pass_ms(1);
+        ck_assert_int_eq(aw_profile_pause(), 0);
+        struct aw_profile_stats before = profile_stats();
+        pass_ms(1);
+        struct aw_profile_stats after = profile_stats();
+        ck_assert_uint_eq(after.samples + after.lost, before.samples + before.lost);
+        ck_assert_uint_eq(after.time_ns, before.time_ns);
+        ck_assert_int_eq(aw_profile_resume(), 0);
+    }
+    ck_assert_int_eq(aw_profile_stop(), 0);
+    for (unsigned i = 0; i < 2; ++i)
+        stop_worker(&workers[i]);
+}
+END_TEST
+
 /* Pauses at every instant: the time in between is what the test has measured. */
 START_TEST(many_pauses_add_up)
 {
@@ -349,13 +375,18 @@ static void expect_sums(const struct sums *sums)
     ck_assert_uint_eq(sums->count, stats.samples + stats.lost);
 }
 
-/* Three threads are sampled as fast as can be while snapshots are taken at every instant. */
+/*
+ * Three threads are sampled as fast as can be, with stacks that take the handler long, while snapshots are taken
+ * at every instant.
+ */
 START_TEST(snapshots_lose_and_repeat_nothing)
 {
-    struct worker workers[3] = { { .is_registered = true }, { .is_registered = true }, { .name = NULL } };
+    struct worker workers[3] = { { .is_registered = true, .depth = 240 },
+                                 { .is_registered = true, .depth = 240 },
+                                 { .depth = 240 } };
     struct sums sums = { 0 };
     struct aw_profile_options options = options_of(AW_PROFILE_WALL, 5000);
-    options.max_depth = 16;
+    options.max_depth = 256;
     for (unsigned i = 0; i < 3; ++i)
         start_worker(&workers[i]);
     ck_assert_int_eq(aw_profile_start(&options), 0);
@@ -363,7 +394,7 @@ START_TEST(snapshots_lose_and_repeat_nothing)
     for (uint64_t until = clock_ns() + AW_SEC(2); clock_ns() < until; ++snapshots) {
         add_snapshot(&sums);
         if (snapshots % 7 == 0)
-            burn_ms(1);
+            pass_ms(1);
     }
     for (unsigned i = 0; i < 3; ++i)
         stop_worker(&workers[i]);
@@ -603,6 +634,7 @@ int main(void)
     tcase_add_test(memory, what_does_not_fit_is_lost_and_totals_are_true);
     TCase *pauses = signal_case(suite, "pauses");
     tcase_add_loop_test(pauses, a_pause_counts_nothing, 0, AW_PROFILE_WALL + 1);
+    tcase_add_test(pauses, a_pause_is_one_when_it_returns);
     tcase_add_test(pauses, many_pauses_add_up);
     TCase *snapshots = signal_case(suite, "snapshots");
     tcase_add_test(snapshots, snapshots_lose_and_repeat_nothing);

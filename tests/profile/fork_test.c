@@ -29,10 +29,10 @@ static void plain(int signo)
 }
 
 /* What a child finds wrong is its exit status: the line. */
-#define REQUIRE(condition)         \
-    do {                           \
-        if (!(condition))          \
-            return __LINE__ % 250; \
+#define REQUIRE(condition)             \
+    do {                               \
+        if (!(condition))              \
+            return 1 + __LINE__ % 250; \
     } while (0)
 
 static bool has_handler(void (*handler)(int signo))

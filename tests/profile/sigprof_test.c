@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "check_main.h"
+#include "profile/state.h"
 #include "signal_fixture.h"
 #include "work.h"
 
@@ -184,6 +185,17 @@ START_TEST(a_timer_of_the_program_goes_on)
 }
 END_TEST
 
+/* To oneself anything may be sent. */
+static void forge_timer(void *value)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = SIGPROF;
+    info.si_code = SI_TIMER;
+    info.si_value.sival_ptr = value;
+    ck_assert_int_eq((int)syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGPROF, &info), 0);
+}
+
 /* What a signal says of itself may be made up: a timer's that names memory of any kind. */
 START_TEST(forged_signals_do_no_harm)
 {
@@ -192,18 +204,38 @@ START_TEST(forged_signals_do_no_harm)
     start_profile(AW_PROFILE_WALL, 1000);
     burn_until_samples(5);
     for (int i = 0; i < 2000; ++i) {
-        siginfo_t info;
-        memset(&info, 0, sizeof info);
-        info.si_signo = SIGPROF;
-        info.si_code = SI_TIMER;
-        if (i < 1500)
-            info.si_value.sival_int = (i < 1000 ? 0 : 0x10000) + i % 1000;
-        else
-            info.si_value.sival_ptr = (void *)((uintptr_t)&info + (uintptr_t)i * 4096);
-        /* To oneself anything may be sent. */
-        ck_assert_int_eq((int)syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGPROF, &info), 0);
+        uintptr_t value = (uintptr_t)(i < 1000 ? 0 : 0x10000) + (uintptr_t)i % 1000;
+        forge_timer((void *)(i < 1500 ? value : (uintptr_t)&value + (uintptr_t)i * 4096));
     }
     burn_until_samples(profile_stats().samples + 5);
+    ck_assert_int_eq(aw_profile_stop(), 0);
+    ck_assert_uint_eq(profile_stats().threads, 1);
+}
+END_TEST
+
+/*
+ * The kernel may deliver a signal of a timer that was deleted. One of an earlier profile, or of another
+ * thread's place, counts nothing; one of this thread's own does.
+ */
+START_TEST(late_signals_count_nothing)
+{
+    struct sigaction found = found_of(2);
+    install(&found);
+    start_profile(AW_PROFILE_USER, 1);
+    void *older = (void *)awi_timer_value(0);
+    ck_assert_int_eq(aw_profile_stop(), 0);
+    start_profile(AW_PROFILE_USER, 1);
+    uint64_t before = profile_stats().samples;
+    for (uint32_t i = 0; i < 10; ++i) {
+        forge_timer(older);
+        forge_timer((void *)awi_timer_value(1 + i * 100)); /* nobody's, and beyond the last */
+    }
+    ck_assert_uint_le(profile_stats().samples, before + 1); /* its own of a second */
+    forge_timer((void *)awi_timer_value(0));
+    forge_timer((void *)awi_timer_value(0));
+    ck_assert_uint_ge(profile_stats().samples, before + 2);
+    ck_assert_uint_eq(profile_stats().foreign, 0);
+    ck_assert_int_eq(handled, 0);
     ck_assert_int_eq(aw_profile_stop(), 0);
     ck_assert_uint_eq(profile_stats().threads, 1);
 }
@@ -294,6 +326,24 @@ START_TEST(errno_is_kept)
             ck_assert_int_eq(errno, (int)(value % 4000));
     }
     ck_assert_int_eq(aw_profile_stop(), 0);
+}
+END_TEST
+
+static void spoil(int signo)
+{
+    (void)signo;
+    errno = 4711;
+}
+
+START_TEST(errno_is_kept_where_a_handler_would_spoil_it)
+{
+    handle_signal(SIGPROF, spoil, SA_RESTART);
+    start_profile(AW_PROFILE_CPU, 100);
+    errno = 17;
+    kill(getpid(), SIGPROF);
+    ck_assert_int_eq(errno, 17);
+    ck_assert_int_eq(aw_profile_stop(), 0);
+    ck_assert_uint_eq(profile_stats().foreign, 1);
 }
 END_TEST
 
@@ -552,12 +602,14 @@ int main(void)
     tcase_add_loop_test(found, samples_are_not_handed_on, 0, AW_PROFILE_WALL + 1);
     tcase_add_test(found, a_timer_of_the_program_goes_on);
     tcase_add_test(found, forged_signals_do_no_harm);
+    tcase_add_test(found, late_signals_count_nothing);
     TCase *meanwhile = signal_case(suite, "meanwhile");
     tcase_add_loop_test(meanwhile, a_handler_installed_meanwhile_stays, 0, AW_PROFILE_WALL + 1);
     tcase_add_test(meanwhile, a_handler_that_chains_to_ours);
     tcase_add_test(meanwhile, ignored_meanwhile);
     TCase *program = signal_case(suite, "the interrupted program");
     tcase_add_loop_test(program, errno_is_kept, 0, AW_PROFILE_WALL + 1);
+    tcase_add_test(program, errno_is_kept_where_a_handler_would_spoil_it);
     tcase_add_test(program, a_blocking_read_goes_on);
     tcase_add_test(program, no_call_is_interrupted_in_processor_time);
     tcase_add_test(program, an_alternate_stack_is_used_and_suffices);

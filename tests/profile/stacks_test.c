@@ -324,9 +324,26 @@ START_TEST(equal_hashes_do_not_confound)
     ck_assert_ptr_ne(found, impostor);
     ck_assert_uint_eq(count_of(impostor), 1);
     expect_frames(&recording.halves[1], found, mine, 2);
-    /* Another thread's record, or another label's, of the same hash and frames is not mine either. */
-    impostor->thread = 7;
-    ck_assert_ptr_ne(count_in(1, 0, 0, other, 2), impostor);
+}
+END_TEST
+
+/* The same hash and frames, and another thread, label or depth. */
+START_TEST(equal_frames_are_not_all)
+{
+    const uint64_t pcs[] = { 0x10, 0x20, 0x30 };
+    struct awi_stack_record *record = count(3, 4, pcs, 2);
+    ck_assert_ptr_nonnull(record);
+    record->thread = 5;
+    ck_assert_ptr_ne(count(3, 4, pcs, 2), record);
+    record->thread = 3;
+    record->label = 5;
+    ck_assert_ptr_ne(count(3, 4, pcs, 2), record);
+    record->label = 4;
+    record->depth = 3;
+    ck_assert_ptr_ne(count(3, 4, pcs, 2), record);
+    record->depth = 2;
+    ck_assert_ptr_eq(count(3, 4, pcs, 2), record);
+    ck_assert_uint_eq(count_of(record), 2);
 }
 END_TEST
 
@@ -466,6 +483,7 @@ int main(void)
     TCase *collisions = add_case(suite, "collisions");
     tcase_add_test(collisions, stacks_of_one_home_are_kept_apart);
     tcase_add_test(collisions, equal_hashes_do_not_confound);
+    tcase_add_test(collisions, equal_frames_are_not_all);
     tcase_add_test(collisions, an_unfinished_record_is_lost_alone);
     TCase *threads = add_case(suite, "threads");
     tcase_add_test(threads, threads_at_once_lose_nothing);

@@ -90,6 +90,17 @@ uint64_t time_of_kind(const struct aw_profile *profile, enum awi_sample_kind kin
     return sum;
 }
 
+static __attribute__((noinline)) unsigned work_until_told(struct worker *worker, unsigned depth)
+{
+    if (depth > 0) {
+        volatile unsigned calls = work_until_told(worker, depth - 1); /* and so no loop */
+        return calls + 1;
+    }
+    while (!atomic_load(&worker->is_told))
+        burn_ms(1);
+    return 1;
+}
+
 static void *work(void *arg)
 {
     struct worker *worker = arg;
@@ -103,10 +114,9 @@ static void *work(void *arg)
     if (worker->is_registered)
         ck_assert_int_ge(aw_profile_thread_register(worker->name), 0);
     atomic_store(&worker->tid, (int32_t)gettid());
-    while (!atomic_load(&worker->is_told))
-        burn_ms(1);
+    unsigned calls = work_until_told(worker, worker->depth);
     worker->used_ns = cpu_ns() - began;
-    return NULL;
+    return calls > 0 ? NULL : worker;
 }
 
 void start_worker(struct worker *worker)

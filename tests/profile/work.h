@@ -39,6 +39,7 @@ struct worker {
     pthread_t thread;
     bool is_registered;
     bool is_blocked; /* SIGPROF */
+    unsigned depth;  /* of the calls around its work */
     const char *name;
     _Atomic int32_t tid; /* set when it is at work */
     atomic_bool is_told;

@@ -61,10 +61,7 @@ int stacks_run(bool is_long)
     return judge("varied code", &counts, 100) ? 0 : 1;
 }
 
-/*
- * --- A program of the system's
- * ------------------------------------------------------------------------------
- */
+/* --- A program of the system's -------------------------------------------------------------------------- */
 
 static const char python_script[] =
     "import json, re, sys, collections\n"

@@ -41,8 +41,8 @@ static uint64_t coarse_ns(void)
 }
 
 /*
- * A time at which there was a tick: the coarse clock steps then. Who is not running at that moment sees it late:
- * the earliest of some, all a whole number of ticks apart.
+ * A time at which there was a tick: the coarse clock steps then. Who is not running at that moment sees it
+ * late: the earliest of some, all a whole number of ticks apart.
  */
 static uint64_t some_tick_ns;
 

@@ -149,10 +149,7 @@ static bool measure(const struct scenario *scenario, uint64_t burn_ns)
     return is_good;
 }
 
-/*
- * --- The peer
- * -----------------------------------------------------------------------------------------------
- */
+/* --- The peer ------------------------------------------------------------------------------------------- */
 
 static void burn_alone(void *arg)
 {
