@@ -24,35 +24,6 @@ static int read_profile(const char *name, struct aw_profile **profile, struct aw
     return result;
 }
 
-static int write_as(struct awi_output *output, const struct aw_profile *profile,
-                    const struct awi_symbols *symbols, enum aw_profile_format format)
-{
-    switch (format) {
-    case AW_PROFILE_PPROF:
-        return awi_write_pprof(output, profile, symbols);
-    case AW_PROFILE_FOLDED:
-        return awi_write_folded(output, profile, symbols);
-    case AW_PROFILE_SPEEDSCOPE:
-        return awi_write_speedscope(output, profile, symbols);
-    case AW_PROFILE_SVG:
-        return awi_write_svg(output, profile, symbols);
-    case AW_PROFILE_TEXT:
-        break;
-    }
-    return awi_write_text(output, profile, symbols);
-}
-
-static int write_to(int fd, const struct aw_profile *profile, const struct awi_symbols *symbols,
-                    enum aw_profile_format format)
-{
-    struct awi_output *output = awi_output_open(fd, format == AW_PROFILE_PPROF);
-    if (output == NULL)
-        return -ENOMEM;
-    int result = write_as(output, profile, symbols, format);
-    int error = awi_output_close(output);
-    return error != 0 ? error : result;
-}
-
 static int write_profile(const char *name, const struct aw_profile *profile,
                          const struct awi_symbols *symbols, enum aw_profile_format format)
 {
@@ -60,7 +31,7 @@ static int write_profile(const char *name, const struct aw_profile *profile,
     int fd = is_file ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666) : STDOUT_FILENO;
     if (fd < 0)
         return -errno;
-    int result = write_to(fd, profile, symbols, format);
+    int result = awi_profile_write_named(profile, symbols, fd, format);
     if (is_file && close(fd) != 0 && result == 0)
         result = -errno;
     return result;

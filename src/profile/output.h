@@ -40,4 +40,8 @@ int awi_write_text(struct awi_output *output, const struct aw_profile *profile,
  */
 int awi_profile_write(const struct aw_profile *profile, int fd, enum aw_profile_format format);
 
+/* The same for a valid format, with names that are there. */
+int awi_profile_write_named(const struct aw_profile *profile, const struct awi_symbols *symbols, int fd,
+                            enum aw_profile_format format);
+
 #endif

@@ -38,8 +38,8 @@ static int check_descriptor(int fd)
     return (flags & O_ACCMODE) == O_RDONLY ? -EBADF : 0;
 }
 
-static int write_to(int fd, const struct aw_profile *profile, const struct awi_symbols *symbols,
-                    enum aw_profile_format format)
+int awi_profile_write_named(const struct aw_profile *profile, const struct awi_symbols *symbols, int fd,
+                            enum aw_profile_format format)
 {
     struct awi_output *output = awi_output_open(fd, format == AW_PROFILE_PPROF);
     if (output == NULL)
@@ -59,7 +59,7 @@ static int check_and_write(const struct aw_profile *profile, int fd, enum aw_pro
         result = awi_symbolize(profile, &symbols);
     if (result != 0)
         return result;
-    result = write_to(fd, profile, symbols, format);
+    result = awi_profile_write_named(profile, symbols, fd, format);
     awi_symbols_free(symbols);
     return result;
 }

@@ -57,7 +57,9 @@ ms() {
 
 # between LOW HIGH VALUE WHAT
 between() {
-    [ "$3" -ge "$1" ] && [ "$3" -le "$2" ] || fail "$4: $3 is not between $1 and $2"
+    [ "$3" -ge "$1" ] && [ "$3" -le "$2" ] && return
+    fail "$4: $3 is not between $1 and $2"
+    return 1
 }
 
 # took LOW HIGH FUNCTION FILE: in milliseconds. Only the lower bound is strict.

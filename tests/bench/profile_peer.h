@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * profile_peer.h: what a sampling profiler looks like to the benchmark. Each is a module of its own, loaded by
- * the program that is profiled (profiled.c), a process for each experiment: what one leaves behind does not
- * meet the next.
+ * profile_peer.h: what a sampling profiler looks like to the benchmark. Each is a module of its own, loaded
+ * by the program that is profiled (profiled.c), a process for each experiment: what one leaves behind does
+ * not meet the next.
  */
 #ifndef BENCH_PROFILE_PEER_H
 #define BENCH_PROFILE_PEER_H

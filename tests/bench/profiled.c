@@ -3,8 +3,8 @@
  * profiled.c: aw-bench-profiled, the program whose profiling is measured: one profiler and one experiment a
  * process, started by bench_profile.c. Standard output has one line a figure: its name, and its value.
  *
- *   aw-bench-profiled PEER handler DEPTH        ns that one run of its signal handler takes: processor's clock
- *   aw-bench-profiled PEER handler_wall DEPTH   the same: wall's clock
+ *   aw-bench-profiled PEER handler DEPTH        ns that one run of its signal handler takes, processor clock
+ *   aw-bench-profiled PEER handler_wall DEPTH   the same with the wall's clock
  *   aw-bench-profiled PEER overhead             percent of throughput, at 4,000 Hz of wall time, depth 40
  *   aw-bench-profiled PEER memory               bytes that its start adds
  *   aw-bench-profiled PEER calls                ns of a label, of a start and a stop

@@ -376,8 +376,8 @@ static void expect_sums(const struct sums *sums)
 }
 
 /*
- * Three threads are sampled as fast as can be, with stacks that take the handler long, while snapshots are taken
- * at every instant.
+ * Three threads are sampled as fast as can be, with stacks that take the handler long, while snapshots are
+ * taken at every instant.
  */
 START_TEST(snapshots_lose_and_repeat_nothing)
 {

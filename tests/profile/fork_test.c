@@ -231,7 +231,7 @@ START_TEST(forks_while_others_are_sampled)
     struct worker worker = { .is_registered = true };
     pthread_t threads[2];
     uint64_t samples = 0;
-    unsigned rounds = scaled(300);
+    unsigned rounds = scaled(150);
     struct aw_profile_options options = options_of(AW_PROFILE_WALL, 5000);
     options.max_bytes = 256 * 1024;
     ck_assert_int_eq(aw_profile_start(&options), 0);
@@ -335,7 +335,7 @@ START_TEST(a_forked_child_executes)
     enum aw_profile_clock clock = (enum aw_profile_clock)_i;
     start_profile(clock, 10000);
     burn_until_samples(3);
-    for (unsigned i = 0; i < 10; ++i)
+    for (unsigned i = 0; i < 4; ++i)
         expect_exit(in_child(0, exec_shell, NULL), 7);
     burn_until_samples(profile_stats().samples + 3);
     ck_assert_int_eq(aw_profile_stop(), 0);
@@ -348,7 +348,7 @@ START_TEST(programs_are_spawned)
     char *const arguments[] = { shell, option, script, NULL };
     start_profile((enum aw_profile_clock)_i, 10000);
     burn_until_samples(3);
-    for (unsigned i = 0; i < 10; ++i) {
+    for (unsigned i = 0; i < 4; ++i) {
         pid_t pid;
         ck_assert_int_eq(posix_spawn(&pid, "/bin/sh", NULL, NULL, arguments, environ), 0);
         expect_exit(pid, 7);
@@ -369,7 +369,7 @@ START_TEST(vfork_and_exec)
     static const char script[] = SCRIPT;
     start_profile((enum aw_profile_clock)_i, 10000);
     burn_until_samples(3);
-    for (unsigned i = 0; i < 10; ++i) {
+    for (unsigned i = 0; i < 4; ++i) {
         pid_t pid = vfork(); /* NOLINT: it is what is tested */
         if (pid == 0) {
             execl("/bin/sh", "sh", "-c", script, (char *)NULL);
@@ -395,7 +395,7 @@ static int stop_and_execute(void *arg)
 
 START_TEST(stop_and_become_another)
 {
-    for (unsigned i = 0; i < 10; ++i)
+    for (unsigned i = 0; i < 4; ++i)
         expect_exit(in_child(0, stop_and_execute, NULL), 7);
 }
 END_TEST
