@@ -15,20 +15,20 @@ endif()
 
 # What counts: everything that runs in the profiled program while it is profiled. It uses libc alone.
 set(alarmwheel_sampler_sources
-  src/profile/recording.c
-  src/profile/stacks.c
-  src/profile/modules.c
-  src/profile/frame_rule.c
-  src/profile/lasting.c
-  src/profile/unwind.c
-  src/profile/unwind_libgcc.c
-  src/profile/handler.c
-  src/profile/slot.c
-  src/profile/registry.c
-  src/profile/control.c
-  src/profile/sampled.c
-  src/profile/sampler.c
-  src/profile/view.c)
+  src/profile/sampler/recording.c
+  src/profile/sampler/stacks.c
+  src/profile/sampler/modules.c
+  src/profile/sampler/frame_rule.c
+  src/profile/sampler/lasting.c
+  src/profile/sampler/unwind.c
+  src/profile/sampler/unwind_libgcc.c
+  src/profile/sampler/handler.c
+  src/profile/sampler/slot.c
+  src/profile/sampler/registry.c
+  src/profile/sampler/control.c
+  src/profile/sampler/sampled.c
+  src/profile/sampler/sampler.c
+  src/profile/sampler/view.c)
 
 # What names and writes.
 set(alarmwheel_profile_sources
@@ -36,36 +36,36 @@ set(alarmwheel_profile_sources
   src/profile/labels.c
   src/profile/freeze.c
   src/profile/arena.c
-  src/profile/symbols.c
-  src/profile/address_set.c
-  src/profile/address_ranges.c
-  src/profile/function_table.c
-  src/profile/demangle.c
-  src/profile/object_file.c
-  src/profile/debug_files.c
-  src/profile/elf_symbols.c
-  src/profile/dwarf_frames.c
-  src/profile/dwarf_names.c
-  src/profile/output.c
-  src/profile/call_tree.c
-  src/profile/svg.c
-  src/profile/svg_palette.c
-  src/profile/svg_text.c
-  src/profile/utf8.c
-  src/profile/titles.c
-  src/profile/call_paths.c
-  src/profile/folded.c
-  src/profile/speedscope.c
-  src/profile/text.c
-  src/profile/protobuf.c
-  src/profile/pprof_comment.c
-  src/profile/pprof_strings.c
-  src/profile/pprof.c
-  src/profile/pprof_file.c
-  src/profile/pprof_decoder.c
-  src/profile/pprof_read.c
-  src/profile/pprof_samples.c
-  src/profile/write.c)
+  src/profile/symbols/symbols.c
+  src/profile/symbols/address_set.c
+  src/profile/symbols/address_ranges.c
+  src/profile/symbols/function_table.c
+  src/profile/symbols/demangle.c
+  src/profile/symbols/object_file.c
+  src/profile/symbols/debug_files.c
+  src/profile/symbols/elf_symbols.c
+  src/profile/symbols/dwarf_frames.c
+  src/profile/symbols/dwarf_names.c
+  src/profile/formats/output.c
+  src/profile/formats/call_tree.c
+  src/profile/formats/svg.c
+  src/profile/formats/svg_palette.c
+  src/profile/formats/svg_text.c
+  src/profile/formats/utf8.c
+  src/profile/formats/titles.c
+  src/profile/formats/call_paths.c
+  src/profile/formats/folded.c
+  src/profile/formats/speedscope.c
+  src/profile/formats/text.c
+  src/profile/formats/protobuf.c
+  src/profile/formats/pprof_comment.c
+  src/profile/formats/pprof_strings.c
+  src/profile/formats/pprof.c
+  src/profile/formats/pprof_file.c
+  src/profile/formats/pprof_decoder.c
+  src/profile/formats/pprof_read.c
+  src/profile/formats/pprof_samples.c
+  src/profile/formats/write.c)
 
 list(TRANSFORM alarmwheel_sampler_sources PREPEND "${PROJECT_SOURCE_DIR}/")
 list(TRANSFORM alarmwheel_profile_sources PREPEND "${PROJECT_SOURCE_DIR}/")

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "../profile/freeze.h"
-#include "../profile/recording.h"
-#include "../profile/sampler.h"
+#include "../profile/sampler/recording.h"
+#include "../profile/sampler/sampler.h"
 #include "settings.h"
 
 #define BYTES_MAX ((off_t)1 << 30)

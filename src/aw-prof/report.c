@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../profile/output.h"
-#include "../profile/pprof_read.h"
+#include "../profile/formats/output.h"
+#include "../profile/formats/pprof_read.h"
 #include "message.h"
 
 static int read_profile(const char *name, struct aw_profile **profile, struct awi_symbols **symbols)

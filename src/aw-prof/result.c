@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../profile/output.h"
+#include "../profile/formats/output.h"
 #include "message.h"
 
 bool awi_result_open(const char *name, struct awi_result *result)

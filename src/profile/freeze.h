@@ -3,7 +3,7 @@
 #ifndef AWI_PROFILE_FREEZE_H
 #define AWI_PROFILE_FREEZE_H
 
-#include "recording.h"
+#include "sampler/recording.h"
 
 #define AWI_BUILD_ID_TEXT (2 * AWI_BUILD_ID_BYTES + 1)
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sampler.h"
+#include "sampler/sampler.h"
 
 struct set {
     struct awi_label label;

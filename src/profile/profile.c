@@ -12,8 +12,8 @@
 
 #include "freeze.h"
 #include "labels.h"
-#include "output.h"
-#include "sampler.h"
+#include "formats/output.h"
+#include "sampler/sampler.h"
 
 #define HZ_DEFAULT 100u
 #define DEPTH_DEFAULT 128u

@@ -16,7 +16,7 @@
 
 #include "check_main.h"
 #include "json_check.h"
-#include "profile/utf8.h"
+#include "profile/formats/utf8.h"
 #include "refusal.h"
 #include "written.h"
 

@@ -9,7 +9,7 @@
 #include "check_main.h"
 #include "profile/freeze.h"
 #include "profile/labels.h"
-#include "profile/recording.h"
+#include "profile/sampler/recording.h"
 
 #define BYTES ((size_t)256 * 1024)
 #define ALL_LABELS true

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "profile/utf8.h"
+#include "profile/formats/utf8.h"
 
 struct reader {
     const char *text;

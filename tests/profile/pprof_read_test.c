@@ -13,12 +13,12 @@
 #include <zlib.h>
 
 #include "check_main.h"
-#include "profile/pprof_comment.h"
-#include "profile/pprof_proto.h"
-#include "profile/pprof_read.h"
-#include "profile/protobuf.h"
-#include "profile/titles.h"
-#include "profile/utf8.h"
+#include "profile/formats/pprof_comment.h"
+#include "profile/formats/pprof_proto.h"
+#include "profile/formats/pprof_read.h"
+#include "profile/formats/protobuf.h"
+#include "profile/formats/titles.h"
+#include "profile/formats/utf8.h"
 #include "refusal.h"
 #include "written.h"
 

@@ -14,7 +14,7 @@
 
 #include "check_main.h"
 #include "profile/freeze.h"
-#include "profile/recording.h"
+#include "profile/sampler/recording.h"
 
 #define BYTES_MIN ((size_t)64 * 1024)
 

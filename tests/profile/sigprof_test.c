@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "check_main.h"
-#include "profile/state.h"
+#include "profile/sampler/state.h"
 #include "signal_fixture.h"
 #include "work.h"
 

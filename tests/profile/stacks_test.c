@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "check_main.h"
-#include "profile/recording.h"
-#include "profile/stacks.h"
+#include "profile/sampler/recording.h"
+#include "profile/sampler/stacks.h"
 
 #define BYTES ((size_t)1 << 20)
 

@@ -11,7 +11,7 @@
 
 #include <check.h>
 
-#include "profile/output.h"
+#include "profile/formats/output.h"
 #include "xml_check.h"
 
 struct made_profile made;

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "check_main.h"
-#include "profile/call_tree.h"
-#include "profile/output.h"
+#include "profile/formats/call_tree.h"
+#include "profile/formats/output.h"
 #include "svg_fixture.h"
 #include "xml_check.h"
 

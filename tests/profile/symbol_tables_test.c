@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "check_main.h"
-#include "profile/address_ranges.h"
-#include "profile/address_set.h"
-#include "profile/demangle.h"
-#include "profile/function_table.h"
+#include "profile/symbols/address_ranges.h"
+#include "profile/symbols/address_set.h"
+#include "profile/symbols/demangle.h"
+#include "profile/symbols/function_table.h"
 
 #define MANY 5000u
 

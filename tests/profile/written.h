@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "made_profile.h"
-#include "profile/output.h"
+#include "profile/formats/output.h"
 
 struct written {
     char *text; /* with a NUL behind it */

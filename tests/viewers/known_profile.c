@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "made_profile.h"
-#include "profile/output.h"
+#include "profile/formats/output.h"
 #include "truth.h"
 
 #define STACK_MAX 8

@@ -16,7 +16,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "../../profile/sampler.h"
+#include "../../profile/sampler/sampler.h"
 
 static atomic_flag lock = ATOMIC_FLAG_INIT;
 static atomic_bool is_taken;

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../profile/state.h"
+#include "../../profile/sampler/state.h"
 
 #define PROGRAMS_MAX 1000000u /* that one process becomes, by exec */
 

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "../../profile/sampler.h"
+#include "../../profile/sampler/sampler.h"
 
 struct start {
     union {

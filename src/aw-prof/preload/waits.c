@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdint.h>
 
-#include "../../profile/sampler.h"
+#include "../../profile/sampler/sampler.h"
 
 #define NS_PER_SEC INT64_C(1000000000)
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "oracle.h"
-#include "profile/unwind.h"
+#include "profile/sampler/unwind.h"
 
 struct compare_counts compare_counts;
 

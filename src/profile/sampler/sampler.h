@@ -25,8 +25,8 @@ struct awi_sampler_options {
     size_t bytes;
     bool has_only_posix_timers; /* never ITIMER_PROF, which outlives exec */
     /*
-     * What is done in the handler with a SIGPROF that is not of our timers. NULL: the handler that stood there
-     * before is called, if there was one.
+     * What is done in the handler with a SIGPROF that is not of our timers. NULL: the handler that stood
+     * there before is called, if there was one.
      */
     void (*foreign)(int signo, siginfo_t *info, void *context);
 };

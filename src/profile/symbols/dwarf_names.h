@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "../model.h"
 
 /* Strings are libdw's, as long as the module is open, or the arena's; NULL: not known. */
 struct awi_source_function {

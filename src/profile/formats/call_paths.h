@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "../model.h"
 
 #define AWI_PATHS_BY_THREAD UINT32_MAX
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lasting.c: the loader's list of objects begins with those that the program was started with, in front of them
- * the program, among the last of them the loader itself; what is opened later is appended. So all up to the
- * loader stay for good. The few that it may have put behind itself pass for ones that may be unloaded, which
- * costs a look-up, and is never wrong.
+ * lasting.c: the loader's list of objects begins with those that the program was started with, in front of
+ * them the program, among the last of them the loader itself; what is opened later is appended. So all up to
+ * the loader stay for good. The few that it may have put behind itself pass for ones that may be unloaded,
+ * which costs a look-up, and is never wrong.
  */
 #include "lasting.h"
 
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <sys/auxv.h>
 
-#include "../guard/object.h"
+#include "../../guard/object.h"
 
 #define LASTING_MAX 128u
 

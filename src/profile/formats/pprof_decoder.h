@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "../model.h"
 #include "pprof_proto.h"
 #include "protobuf.h"
 

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../guard/object.h"
+#include "../../guard/object.h"
 #include "control.h"
 #include "registry.h"
 #include "unwind.h"

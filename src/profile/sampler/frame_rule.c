@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "../guard/object.h"
+#include "../../guard/object.h"
 
 #if AWI_UNWINDS_IN_HANDLERS && defined(__x86_64__) && !defined(__ILP32__)
 

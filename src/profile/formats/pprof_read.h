@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "model.h"
+#include "../model.h"
 
 #define AWI_PPROF_BYTES ((size_t)256 << 20)   /* of a file, before and after it is unpacked */
 #define AWI_PPROF_MEMORY ((size_t)1024 << 20) /* of what it is decoded to */

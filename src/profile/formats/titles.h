@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "../model.h"
 
 #define AWI_THREAD_TITLE_BYTES (AWI_NAME_BYTES + 16)
 

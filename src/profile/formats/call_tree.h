@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "../model.h"
 
 #define AWI_NO_CALL UINT32_MAX
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "../model.h"
 
 struct awi_address_range {
     uint64_t start;

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "../model.h"
 
 #define AWI_RECORDING_MAGIC UINT64_C(0x31304f4650574142) /* "BAWPFO01" */
 #define AWI_DEPTH_MAX 256u

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "../engine/context.h"
+#include "../../engine/context.h"
 #include "frame_rule.h"
 #include "lasting.h"
 

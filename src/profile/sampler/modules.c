@@ -12,7 +12,7 @@
 #include <link.h>
 #include <string.h>
 
-#include "../guard/object.h"
+#include "../../guard/object.h"
 
 #if AWI_UNWINDS_IN_HANDLERS
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "../model.h"
 
 /* The calling thread; it is forgotten by awi_registry_remove, which its end calls. `name` may be NULL. */
 void awi_registry_add(int32_t tid, const char *name);

@@ -11,7 +11,7 @@
 #include "address_ranges.h"
 #include "address_set.h"
 #include "function_table.h"
-#include "model.h"
+#include "../model.h"
 #include "object_file.h"
 
 #define NO_MODULE UINT32_MAX

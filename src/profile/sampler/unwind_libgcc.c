@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <unwind.h>
 
-#include "../engine/context.h"
+#include "../../engine/context.h"
 #include "unwind.h"
 
 struct walk {
