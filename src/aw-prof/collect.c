@@ -15,6 +15,7 @@
 
 #include "../profile/freeze.h"
 #include "../profile/sampler/recording.h"
+#include "../profile/sampler/registry.h"
 #include "../profile/sampler/sampler.h"
 #include "settings.h"
 
@@ -85,25 +86,13 @@ static void *read_file(const char *path, size_t *bytes)
     return block;
 }
 
-/* A process that ended in good order has looked at its threads itself; else their timers tell. */
-static void look(struct awi_recording *recording)
-{
-    for (uint32_t i = 0; i < awi_recording_threads(recording); ++i) {
-        struct awi_thread_record *thread = &recording->threads[i];
-        if (atomic_load(&thread->state) == AWI_THREAD_SAMPLED &&
-            thread->looked_ns > atomic_load(&thread->used_ns))
-            atomic_store(&thread->used_ns, thread->looked_ns);
-    }
-    awi_recording_look(recording);
-}
-
 static struct aw_profile *freeze(struct awi_recording *recording, uint64_t now_ns)
 {
     const struct awi_recording_head *head = recording->head;
     struct awi_room *room = awi_profile_prepare(recording);
     if (room == NULL)
         return NULL;
-    look(recording);
+    awi_recording_look(recording);
     awi_profile_fill(room, recording, 0, false, false);
     struct aw_profile *profile = room->profile;
     profile->elapsed_ns = now_ns > head->started_ns ? now_ns - head->started_ns : 0;
@@ -136,7 +125,7 @@ static void take_file(struct awi_collection *collection, const char *path, long 
         free(block);
         return;
     }
-    memcpy(take.program, recording.head->program, sizeof take.program);
+    snprintf(take.program, sizeof take.program, "%s", recording.head->program);
     take.profile = freeze(&recording, collection->now_ns);
     free(block);
     if (pid != collection->kept_pid && take.profile != NULL && take.profile->stats.samples == 0) {
@@ -151,11 +140,27 @@ static void take_file(struct awi_collection *collection, const char *path, long 
 
 /* --- All of them -------------------------------------------------------------------------------------- */
 
-static bool is_over(const char *directory, long pid, unsigned ordinal)
+static bool read_head(int fd, struct awi_recording_head *head)
+{
+    return read_at(fd, head, sizeof *head, 0) && atomic_load(&head->magic) == AWI_RECORDING_MAGIC;
+}
+
+/* Has its process gone on to another program, or ended? In another PID namespace it has another number. */
+static bool is_over(const char *directory, const char *path, long pid, unsigned ordinal)
 {
     char next[PATH_MAX + 64];
+    struct awi_recording_head head;
     snprintf(next, sizeof next, AWI_RECORDING_NAME, directory, pid, ordinal + 1);
-    return access(next, F_OK) == 0 || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+    bool is_left = access(next, F_OK) == 0;
+    if (!is_left && !(kill((pid_t)pid, 0) != 0 && errno == ESRCH))
+        return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    /* One that was taken is empty. */
+    bool is_whole = read_head(fd, &head);
+    close(fd);
+    return is_whole && (is_left || head.pid_namespace == awi_registry_pid_namespace());
 }
 
 /*
@@ -182,7 +187,7 @@ struct taking {
 static void take_if_over(const char *path, long pid, unsigned ordinal, void *arg)
 {
     const struct taking *taking = arg;
-    if (!taking->is_all && !is_over(taking->collection->directory, pid, ordinal))
+    if (!taking->is_all && !is_over(taking->collection->directory, path, pid, ordinal))
         return;
     take_file(taking->collection, path, pid, ordinal);
     if (!taking->is_all)
@@ -230,11 +235,6 @@ const struct awi_take *awi_collection_find(const struct awi_collection *collecti
 }
 
 /* --- While they are written --------------------------------------------------------------------------- */
-
-static bool read_head(int fd, struct awi_recording_head *head)
-{
-    return read_at(fd, head, sizeof *head, 0) && atomic_load(&head->magic) == AWI_RECORDING_MAGIC;
-}
 
 static void count_file(const char *path, long pid, unsigned ordinal, void *arg)
 {

@@ -17,7 +17,7 @@ struct awi_take {
     long pid;
     unsigned ordinal; /* of the programs that the process was: 1, 2, ... */
     struct aw_profile *profile;
-    char program[256];
+    char program[512];
 };
 
 struct awi_collection {

@@ -43,13 +43,12 @@ bool awi_directory_make(char path[PATH_MAX])
 void awi_directory_remove(const char *path)
 {
     DIR *directory = opendir(path);
-    if (directory == NULL)
-        return;
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+    for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             unlinkat(dirfd(directory), entry->d_name, 0);
     }
-    closedir(directory);
+    if (directory != NULL)
+        closedir(directory);
     rmdir(path);
 }
 

@@ -14,9 +14,9 @@
 /* What a thread has to share out, and what of it is shared out already. */
 struct awi_share {
     uint64_t time_ns;
-    uint64_t count; /* of all its samples, with the lost ones */
+    uint64_t weight; /* of all its samples, with the lost ones */
     uint64_t given_ns;
-    uint64_t given_count;
+    uint64_t given_weight;
 };
 
 struct filling {
@@ -166,8 +166,11 @@ static void fill_stacks(struct filling *filling)
             copied + record->depth > head->frames_max)
             continue;
         memcpy(&frames[copied], &filling->half->frames[first - 1], record->depth * sizeof frames[0]);
+        uint64_t weight = atomic_load_explicit(&record->weight_ns, memory_order_relaxed);
+        weight = weight != 0 ? weight : count;
         profile->samples[profile->samples_count++] = (struct awi_sample){
             .count = count,
+            .time_ns = weight,
             .thread = record->thread,
             .label = record->label < profile->labels_count ? record->label : 0,
             .kind = record->is_truncated != 0 ? AWI_TRUNCATED : AWI_STACK,
@@ -175,7 +178,7 @@ static void fill_stacks(struct filling *filling)
             .pcs = &frames[copied],
         };
         copied += record->depth;
-        filling->shares[record->thread].count += count;
+        filling->shares[record->thread].weight += weight;
         profile->stats.truncated += record->is_truncated != 0 ? count : 0;
         profile->stats.unknown += record->is_unknown != 0 ? count : 0;
         profile->stats.samples += count;
@@ -183,10 +186,10 @@ static void fill_stacks(struct filling *filling)
 }
 
 static void add_made_up(struct aw_profile *profile, uint32_t thread, enum awi_sample_kind kind,
-                        uint64_t count)
+                        uint64_t count, uint64_t weight)
 {
     profile->samples[profile->samples_count++] =
-        (struct awi_sample){ .count = count, .thread = thread, .kind = kind };
+        (struct awi_sample){ .count = count, .time_ns = weight, .thread = thread, .kind = kind };
 }
 
 /* Samples without a stack, and threads without a sample. */
@@ -197,35 +200,37 @@ static void fill_stackless(struct filling *filling, unsigned half, bool keeps_re
         const struct awi_thread_record *record = &filling->recording->threads[i];
         struct awi_share *share = &filling->shares[i];
         uint64_t lost = atomic_load(&record->counts[half].lost);
+        uint64_t lost_ns = atomic_load(&record->counts[half].lost_ns);
+        lost_ns = lost_ns != 0 ? lost_ns : lost;
         if (lost > 0)
-            add_made_up(profile, i, AWI_LOST, lost);
-        share->count += lost;
+            add_made_up(profile, i, AWI_LOST, lost, lost_ns);
+        share->weight += lost_ns;
         profile->stats.lost += lost;
         bool is_kept = keeps_rest && atomic_load(&record->state) == AWI_THREAD_SAMPLED;
-        if (share->count == 0 && share->time_ns > 0 && !is_kept)
-            add_made_up(profile, i, AWI_UNSAMPLED, 0);
+        if (share->weight == 0 && share->time_ns > 0 && !is_kept)
+            add_made_up(profile, i, AWI_UNSAMPLED, 0, 0);
     }
 }
 
-static uint64_t share_out(struct awi_share *share, uint64_t count)
+static uint64_t share_out(struct awi_share *share, uint64_t weight)
 {
-    if (share->count == 0)
+    __extension__ typedef unsigned __int128 wide;
+    if (share->weight == 0)
         return share->time_ns;
-    uint64_t each = share->time_ns / share->count;
-    uint64_t rest = share->time_ns % share->count; /* less than count: below 2^32, as is given_count */
-    share->given_count += count;
-    uint64_t due = each * share->given_count + rest * share->given_count / share->count;
+    share->given_weight += weight;
+    uint64_t due = (uint64_t)((wide)share->time_ns * share->given_weight / share->weight);
     uint64_t time = due - share->given_ns;
     share->given_ns = due;
     return time;
 }
 
+/* Until here a sample's time is its weight. */
 static void weigh(struct filling *filling)
 {
     struct aw_profile *profile = filling->profile;
     for (size_t i = 0; i < profile->samples_count; ++i) {
         struct awi_sample *sample = &profile->samples[i];
-        sample->time_ns = share_out(&filling->shares[sample->thread], sample->count);
+        sample->time_ns = share_out(&filling->shares[sample->thread], sample->time_ns);
         profile->stats.time_ns += sample->time_ns;
     }
 }

@@ -22,9 +22,9 @@ struct set {
 /* Under the sampler's lock. A set that a thread has the number of does not change any more. */
 static struct set *sets[AWI_LABELS_MAX + 1]; /* the first stays NULL: no labels */
 static uint32_t count = 1;
-static uint32_t buckets[BUCKETS];
+static _Atomic uint32_t buckets[BUCKETS]; /* published last: sets are looked for without the lock */
 
-static uint32_t *bucket_of(uint32_t parent, const char *key, const char *value)
+static _Atomic uint32_t *bucket_of(uint32_t parent, const char *key, const char *value)
 {
     uint32_t hash = parent + 1;
     for (const char *c = key; *c != '\0'; ++c)
@@ -49,23 +49,33 @@ static struct set *make_set(uint32_t parent, const char *key, const char *value)
     return set;
 }
 
-/* The number of a set, or a negative errno. */
-static int32_t intern(uint32_t parent, const char *key, const char *value)
+/* The number of a set; 0: there is none like it. */
+static uint32_t find(uint32_t parent, const char *key, const char *value)
 {
-    uint32_t *bucket = bucket_of(parent, key, value);
-    for (uint32_t i = *bucket; i != 0; i = sets[i]->next) {
+    uint32_t i = atomic_load_explicit(bucket_of(parent, key, value), memory_order_acquire);
+    for (; i != 0; i = sets[i]->next) {
         const struct awi_label *label = &sets[i]->label;
         if (label->parent == parent && strcmp(label->key, key) == 0 && strcmp(label->value, value) == 0)
-            return (int32_t)i;
+            break;
     }
+    return i;
+}
+
+/* Under the lock. The number of a set, or a negative errno. */
+static int32_t intern(uint32_t parent, const char *key, const char *value)
+{
+    uint32_t found = find(parent, key, value);
+    if (found != 0)
+        return (int32_t)found;
     if (count > AWI_LABELS_MAX)
         return -ENOSPC;
     struct set *set = make_set(parent, key, value);
     if (set == NULL)
         return -ENOMEM;
-    set->next = *bucket;
+    _Atomic uint32_t *bucket = bucket_of(parent, key, value);
+    set->next = atomic_load_explicit(bucket, memory_order_relaxed);
     sets[count] = set;
-    *bucket = count;
+    atomic_store_explicit(bucket, count, memory_order_release);
     return (int32_t)count++;
 }
 
@@ -73,9 +83,13 @@ int aw_profile_label_push(const char *key, const char *value)
 {
     if (key == NULL || value == NULL || key[0] == '\0')
         return -EINVAL;
-    awi_sampler_lock();
-    int32_t set = intern(atomic_load_explicit(&awi_thread_label, memory_order_relaxed), key, value);
-    awi_sampler_unlock();
+    uint32_t parent = atomic_load_explicit(&awi_thread_label, memory_order_relaxed);
+    int32_t set = (int32_t)find(parent, key, value);
+    if (set == 0) {
+        awi_sampler_lock();
+        set = intern(parent, key, value);
+        awi_sampler_unlock();
+    }
     if (set < 0)
         return set;
     atomic_store_explicit(&awi_thread_label, (uint32_t)set, memory_order_relaxed);

@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "formats/output.h"
 #include "freeze.h"
 #include "labels.h"
-#include "formats/output.h"
 #include "sampler/sampler.h"
 
 #define HZ_DEFAULT 100u

@@ -37,7 +37,7 @@ static void end(void)
 static struct awi_stack_record *count_in(unsigned half, uint16_t thread, uint32_t label, const uint64_t *pcs,
                                          unsigned depth)
 {
-    struct awi_taken taken = { .thread = thread, .count = 1, .label = label, .depth = depth, .pcs = pcs };
+    struct awi_taken taken = { .thread = thread, .weight_ns = 1, .label = label, .depth = depth, .pcs = pcs };
     return awi_stacks_count(&recording, half, &taken);
 }
 
@@ -151,7 +151,7 @@ START_TEST(the_deepest_stack_is_kept_whole)
     uint64_t pcs[AWI_DEPTH_MAX];
     for (unsigned i = 0; i < AWI_DEPTH_MAX; ++i)
         pcs[i] = 0x5000 + i * i;
-    struct awi_taken taken = { .count = 1, .depth = AWI_DEPTH_MAX, .pcs = pcs, .is_truncated = true };
+    struct awi_taken taken = { .weight_ns = 1, .depth = AWI_DEPTH_MAX, .pcs = pcs, .is_truncated = true };
     struct awi_stack_record *record = awi_stacks_count(&recording, 0, &taken);
     ck_assert_ptr_nonnull(record);
     expect_frames(&recording.halves[0], record, pcs, AWI_DEPTH_MAX);

@@ -21,8 +21,8 @@
 static atomic_flag lock = ATOMIC_FLAG_INIT;
 static atomic_bool is_taken;
 static struct sigaction wish;
-static pid_t
-    owner; /* whose wish it is: the child of a vfork shares our memory, and has dispositions of its own */
+/* Whose wish it is: the child of a vfork shares our memory, and has dispositions of its own. */
+static pid_t owner;
 
 /* What the sampler calls for sigaction, by the linker's --wrap; and other functions that have no header. */
 int __wrap_sigaction(int signo, const struct sigaction *action, struct sigaction *old);
@@ -68,6 +68,11 @@ void awi_dispositions_forked(void)
 bool awi_dispositions_is_taken(void)
 {
     return atomic_load_explicit(&is_taken, memory_order_acquire);
+}
+
+bool awi_dispositions_is_own_process(void)
+{
+    return getpid() == owner;
 }
 
 bool awi_dispositions_is_unused(void)
@@ -119,6 +124,8 @@ void awi_dispositions_foreign(int signo, siginfo_t *info, void *context)
     release(&mask);
     if (is_handler)
         call(&action, signo, info, context);
+    else if (awi_threads_block_again(context))
+        kill(getpid(), signo); /* to whoever waits for it */
     else if (action.sa_handler == SIG_DFL)
         end_process(signo);
 }
@@ -127,7 +134,21 @@ void awi_dispositions_foreign(int signo, siginfo_t *info, void *context)
 
 static bool is_ours(int signo)
 {
-    return signo == SIGPROF && awi_dispositions_is_taken() && getpid() == owner;
+    return signo == SIGPROF && awi_dispositions_is_taken() && awi_dispositions_is_own_process();
+}
+
+/* A handler that is to interrupt system calls does so only if ours does. */
+static void follow_restart(const struct sigaction *action)
+{
+    struct sigaction ours;
+    if (awi_libc()->sigaction(SIGPROF, NULL, &ours) != 0)
+        return;
+    bool is_handler = action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
+    bool restarts = !is_handler || ((unsigned)action->sa_flags & SA_RESTART) != 0;
+    if (restarts == (((unsigned)ours.sa_flags & SA_RESTART) != 0))
+        return;
+    ours.sa_flags ^= SA_RESTART;
+    awi_libc()->sigaction(SIGPROF, &ours, NULL);
 }
 
 static int exchange(const struct sigaction *action, struct sigaction *old)
@@ -141,8 +162,10 @@ static int exchange(const struct sigaction *action, struct sigaction *old)
     }
     acquire(&mask);
     struct sigaction found = wish;
-    if (action != NULL)
+    if (action != NULL) {
         wish = next;
+        follow_restart(&next);
+    }
     release(&mask);
     if (old != NULL)
         *old = found;

@@ -60,7 +60,13 @@ void awi_dispositions_forked(void);
 void awi_dispositions_foreign(int signo, siginfo_t *info, void *context);
 /* SIGPROF is the sampler's; and the program has no handler of its own for it. */
 bool awi_dispositions_is_taken(void);
+bool awi_dispositions_is_own_process(void);
 bool awi_dispositions_is_unused(void);
+/*
+ * The interrupted thread has SIGPROF blocked, as far as the program knows, and was let through for the
+ * sampler alone: from here on it is blocked. AS-Safe.
+ */
+bool awi_threads_block_again(void *context);
 
 /* --- environment.c: the two variables ----------------------------------------------------------------- */
 

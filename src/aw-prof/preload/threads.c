@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <ucontext.h>
 
 #include "../../profile/sampler/sampler.h"
 
@@ -18,6 +19,9 @@ struct start {
     } routine;
     void *argument;
 };
+
+/* Of the running thread: SIGPROF was let through although it is blocked for the program. */
+static _Thread_local bool was_let_through __attribute__((tls_model("initial-exec")));
 
 /*
  * A thread inherits its creator's mask: libraries block all signals around it, to leave them to the
@@ -31,7 +35,18 @@ static void let_ticks_through(void)
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGPROF);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    sigset_t before;
+    if (pthread_sigmask(SIG_UNBLOCK, &set, &before) == 0)
+        was_let_through = sigismember(&before, SIGPROF) == 1;
+}
+
+bool awi_threads_block_again(void *context)
+{
+    if (!was_let_through)
+        return false;
+    was_let_through = false;
+    sigaddset(&((ucontext_t *)context)->uc_sigmask, SIGPROF);
+    return true;
 }
 
 /* The new thread is not to be cancelled in here. */
@@ -63,7 +78,8 @@ static int run_c11(void *argument)
 
 static struct start *make_start(void *argument)
 {
-    struct start *start = awi_sampler_is_on() ? malloc(sizeof *start) : NULL;
+    struct start *start =
+        awi_sampler_is_on() && awi_dispositions_is_own_process() ? malloc(sizeof *start) : NULL;
     if (start != NULL)
         start->argument = argument;
     return start;

@@ -6,6 +6,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -20,7 +21,9 @@ struct awi_control awi_control;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int saved_errno; /* of who holds the lock: it is left alone */
+/* Of who holds the lock. */
+static int saved_errno;
+static sigset_t saved_mask;
 
 uint64_t awi_control_now(void)
 {
@@ -61,12 +64,12 @@ void awi_control_wait_until_left(unsigned half)
 
 static void before_fork(void)
 {
-    pthread_mutex_lock(&lock);
+    awi_control_enter();
 }
 
 static void after_fork(void)
 {
-    pthread_mutex_unlock(&lock);
+    awi_control_leave(0);
 }
 
 bool awi_control_is_handler_ours(void)
@@ -103,6 +106,7 @@ static void in_forked_child(void)
     if (awi_sampler.recording.head != NULL)
         awi_control_release_memory();
     awi_control.is_counting = false;
+    pthread_sigmask(SIG_SETMASK, &saved_mask, NULL);
 }
 
 static void initialize(void)
@@ -111,18 +115,29 @@ static void initialize(void)
     awi_control.has_key = pthread_key_create(&awi_control.at_thread_end, awi_sampled_thread_ends) == 0;
 }
 
+/*
+ * With all signals blocked: a handler of the program's may fork, which takes the lock, or end its thread,
+ * while this thread has it.
+ */
 void awi_control_enter(void)
 {
+    sigset_t all;
+    sigset_t mask;
     int saved = errno;
     pthread_once(&once, initialize);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &mask);
     pthread_mutex_lock(&lock);
+    saved_mask = mask;
     saved_errno = saved;
 }
 
 int awi_control_leave(int result)
 {
+    sigset_t mask = saved_mask;
     int saved = saved_errno;
     pthread_mutex_unlock(&lock);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
     errno = saved;
     return result;
 }

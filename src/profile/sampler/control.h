@@ -52,6 +52,8 @@ void awi_sampled_end(struct awi_slot *slot);
 void awi_sampled_close(struct awi_slot *slot);
 /* -ENOSPC, -EAGAIN. */
 int awi_sampled_add(int32_t tid);
+/* Has the calling thread know its slot, so that its handler need not ask the kernel which thread it is. */
+void awi_sampled_know_self(void);
 /* Threads that have not registered are found here. */
 void awi_sampled_find(void);
 /* The destructor of a registered thread. */

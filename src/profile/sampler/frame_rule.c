@@ -139,28 +139,42 @@ static bool open_entry(const uint8_t *entry, const struct dl_find_object *object
     return true;
 }
 
-/* The letters of an augmentation string say what its data holds. */
+/* The routine that exceptions of this function are shown to: of no interest here, but its size is. */
+static bool skip_personality(struct reader *reader)
+{
+    uint64_t encoding = read_fixed(reader, 1);
+    bool is_known = encoding == PCREL_SDATA4 || encoding == INDIRECT_PCREL_SDATA4 || encoding == UDATA4 ||
+                    encoding == ABSOLUTE_8;
+    skip(reader, encoding == ABSOLUTE_8 ? 8 : 4);
+    return is_known;
+}
+
+/* The letters of an augmentation string say what its data holds. False: something unknown. */
 static bool read_augmentation(struct reader *reader, const char *letters, struct common *common)
 {
     uint64_t bytes = read_uleb(reader);
     struct reader data = { reader->at, reader->at, false };
+    bool is_known = true;
     skip(reader, bytes);
     data.end = reader->at;
-    for (++letters; *letters != '\0'; ++letters) {
-        uint64_t encoding = *letters == 'S' || *letters == 'B' ? 0 : read_fixed(&data, 1);
-        if (*letters == 'S')
+    for (++letters; *letters != '\0' && is_known; ++letters) {
+        switch (*letters) {
+        case 'S':
             common->is_signal_frame = true;
-        else if (*letters == 'R' && encoding != PCREL_SDATA4)
-            return false;
-        else if (*letters == 'P' && encoding != PCREL_SDATA4 && encoding != INDIRECT_PCREL_SDATA4 &&
-                 encoding != UDATA4 && encoding != ABSOLUTE_8)
-            return false;
-        else if (*letters == 'P')
-            skip(&data, encoding == ABSOLUTE_8 ? 8 : 4);
-        else if (*letters != 'R' && *letters != 'L' && *letters != 'B')
-            return false;
+            break;
+        case 'B':
+            break;
+        case 'L':
+            skip(&data, 1);
+            break;
+        case 'P':
+            is_known = skip_personality(&data);
+            break;
+        default:
+            is_known = *letters == 'R' && read_fixed(&data, 1) == PCREL_SDATA4;
+        }
     }
-    return !data.is_bad && !reader->is_bad;
+    return is_known && !data.is_bad && !reader->is_bad;
 }
 
 static bool read_common(const uint8_t *entry, const struct dl_find_object *object, struct common *common)

@@ -4,6 +4,7 @@
  * to no descriptor, and calls nothing beyond an allow-list (tests/policy/allowed_profile.txt).
  */
 #include <errno.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "stacks.h"
@@ -77,32 +78,35 @@ static struct awi_slot *own_slot(const struct awi_slot *timers)
     return !awi_self.has_ended && (timers == NULL || timers == awi_self.slot) ? awi_self.slot : NULL;
 }
 
-/* `count` samples that stand for `nominal_ns` of the timer's clock. */
-static void sample(struct awi_slot *slot, unsigned half, void *context, uint64_t count, uint64_t nominal_ns)
+/* One sample, before which `weight_ns` of the timer's clock have passed. */
+static void sample(struct awi_slot *slot, unsigned half, void *context, uint64_t weight_ns)
 {
     struct awi_counts *counts = &slot->record->counts[half];
-    uint64_t pcs[AWI_DEPTH_MAX];
     struct awi_taken taken = {
         .thread = (uint16_t)(slot - awi_sampler.slots),
         .label = atomic_load_explicit(&awi_thread_label, memory_order_relaxed),
-        .count = count,
-        .pcs = pcs,
+        .weight_ns = weight_ns,
+        .pcs = slot->pcs,
     };
-    taken.depth = awi_unwind(context, pcs, awi_sampler.max_depth, &taken.is_truncated);
+    taken.depth = awi_unwind(context, slot->pcs, awi_sampler.max_depth, &taken.is_truncated);
     const struct awi_stack_record *record = awi_stacks_count(&awi_sampler.recording, half, &taken);
-    add(&counts->nominal_ns, nominal_ns);
+    add(&counts->nominal_ns, weight_ns);
     if (record == NULL) {
-        add(&counts->lost, count);
+        add(&counts->lost, 1);
+        add(&counts->lost_ns, weight_ns);
         return;
     }
-    add(&counts->samples, count);
+    add(&counts->samples, 1);
     if (record->is_truncated != 0)
-        add(&counts->truncated, count);
+        add(&counts->truncated, 1);
     if (record->is_unknown != 0)
-        add(&counts->unknown, count);
+        add(&counts->unknown, 1);
 }
 
-/* A signal of ours while the sampler runs. */
+/*
+ * A signal of ours while the sampler runs. It may be late: the kernel looks at CPU timers at its ticks, and
+ * not while the thread waits for a processor; so it may stand for several periods, and weighs so much.
+ */
 static void tick(struct awi_slot *slot, unsigned half, const siginfo_t *info, void *context)
 {
     slot = own_slot(slot);
@@ -111,15 +115,13 @@ static void tick(struct awi_slot *slot, unsigned half, const siginfo_t *info, vo
     if (atomic_load_explicit(&awi_sampler.recording.head->stop_wanted, memory_order_relaxed) != 0) {
         awi_slot_timer_stop(slot);
     } else if (info->si_code != SI_TIMER) {
-        sample(slot, half, context, 1, awi_sampler.delivered_ns);
+        sample(slot, half, context, awi_sampler.delivered_ns);
     } else if (awi_sampler.clock != AW_PROFILE_WALL) {
-        /* The kernel says how many periods have passed beside the one that it tells of. */
-        sample(slot, half, context, 1, awi_sampler.period_ns * (1 + (uint64_t)info->si_overrun));
+        sample(slot, half, context, awi_sampler.period_ns * (1 + (uint64_t)info->si_overrun));
     } else {
-        uint64_t passed_ns;
-        uint64_t count = awi_slot_timer_pass(slot, &passed_ns);
-        if (count > 0)
-            sample(slot, half, context, count, passed_ns);
+        uint64_t passed_ns = awi_slot_timer_pass(slot);
+        if (passed_ns > 0)
+            sample(slot, half, context, passed_ns);
         awi_slot_timer_again(slot);
     }
 }
@@ -157,6 +159,9 @@ static void hand_on(int signo, siginfo_t *info, void *context)
 void awi_sampler_handle(int signo, siginfo_t *info, void *context)
 {
     int saved = errno;
+    int was_cancelable;
+    /* No mask keeps libc's own signal out; a cancellation that comes now is acted upon below. */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &was_cancelable);
     unsigned half = enter();
     int state = atomic_load(&awi_sampler.state);
     struct awi_slot *slot = NULL;
@@ -166,6 +171,7 @@ void awi_sampler_handle(int signo, siginfo_t *info, void *context)
     else if (origin == OURS && state == AWI_SAMPLER_RUNNING)
         tick(slot, half, info, context);
     atomic_fetch_sub(&awi_sampler.inside[half], 1);
+    pthread_setcancelstate(was_cancelable, NULL);
     if (origin == FOREIGN)
         hand_on(signo, info, context);
     errno = saved;
@@ -179,8 +185,7 @@ bool awi_sampler_drop(const siginfo_t *info)
     enum origin origin = state != AWI_SAMPLER_OFF ? origin_of(info, &slot) : FOREIGN;
     if (origin == OURS && state == AWI_SAMPLER_RUNNING && awi_sampler.clock == AW_PROFILE_WALL &&
         own_slot(slot) != NULL) {
-        uint64_t passed_ns;
-        awi_slot_timer_pass(slot, &passed_ns);
+        awi_slot_timer_pass(slot);
         awi_slot_timer_again(slot);
     }
     atomic_fetch_sub(&awi_sampler.inside[half], 1);

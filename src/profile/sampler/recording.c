@@ -132,6 +132,7 @@ void awi_recording_look(struct awi_recording *recording)
         bool has_ended = atomic_load_explicit(&thread->state, memory_order_acquire) == AWI_THREAD_ENDED;
         uint64_t used = atomic_load_explicit(&thread->used_ns, memory_order_relaxed);
         uint64_t nominal = nominal_ns(thread);
-        thread->looked_ns = has_ended || used > nominal ? used : nominal;
+        if (has_ended || thread->looked_ns == 0)
+            thread->looked_ns = has_ended || used > nominal ? used : nominal;
     }
 }

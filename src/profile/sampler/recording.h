@@ -25,6 +25,7 @@
 struct awi_counts {
     _Atomic uint64_t samples; /* stacks that were counted */
     _Atomic uint64_t lost;
+    _Atomic uint64_t lost_ns; /* their weight */
     _Atomic uint64_t truncated;
     _Atomic uint64_t unknown;
     _Atomic uint64_t nominal_ns; /* the periods that the timer says have passed: those of missed ones too */
@@ -40,6 +41,7 @@ enum awi_thread_state {
 struct awi_thread_record {
     _Atomic uint32_t state;
     int32_t tid;
+    uint32_t is_shared; /* by threads that have ended */
     char name[AWI_NAME_BYTES];
     _Atomic uint64_t used_ns; /* of the clock while it was sampled, as of its end, a pause or the last look */
     uint64_t running_since_ns; /* the clock's reading at the start, or when it was resumed */
@@ -62,7 +64,8 @@ struct awi_module_record {
 struct awi_stack_record {
     _Atomic uint64_t hash;
     _Atomic uint64_t count;
-    _Atomic uint32_t frames; /* 1 + index of the first in the frames; 0: not whole yet */
+    _Atomic uint64_t weight_ns; /* the sum of what the timer said has passed before each */
+    _Atomic uint32_t frames;    /* 1 + index of the first in the frames; 0: not whole yet */
     uint32_t label;
     uint16_t thread;
     uint16_t depth;
@@ -82,6 +85,7 @@ struct awi_recording_head {
     uint32_t hz;
     uint32_t max_depth;
     int32_t pid;
+    uint64_t pid_namespace; /* in which that is its number: the inode; 0: not known */
     uint64_t started_realtime_ns;
     uint64_t started_ns;
     _Atomic uint64_t elapsed_ns; /* as of the last pause, stop or look */
@@ -144,7 +148,8 @@ void awi_recording_set_half(struct awi_recording *recording, void *block);
 
 /*
  * Sets looked_ns of all threads for a recording of another process, whose clocks cannot be read: what was
- * used at a thread's end, else the periods that have passed.
+ * used at a thread's end; what the process has seen itself, at its own end in good order; else the periods
+ * that have passed.
  */
 void awi_recording_look(struct awi_recording *recording);
 

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct registered {
@@ -87,11 +89,10 @@ void awi_registry_forked(int32_t tid)
     self.tid = tid;
 }
 
-static void read_own_name(int32_t tid, char name[AWI_NAME_BYTES])
+static void read_comm(int32_t tid, char name[AWI_NAME_BYTES])
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)tid);
-    name[0] = '\0';
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return;
@@ -109,12 +110,30 @@ void awi_registry_name(int32_t tid, char name[AWI_NAME_BYTES])
             return;
         }
     }
-    read_own_name(tid, name);
+    if (tid == (int32_t)gettid())
+        prctl(PR_GET_NAME, name);
+    else
+        read_comm(tid, name);
+}
+
+uint64_t awi_registry_pid_namespace(void)
+{
+    struct stat status;
+    return stat("/proc/self/ns/pid", &status) == 0 ? (uint64_t)status.st_ino : 0;
+}
+
+/* /proc may be that of another PID namespace, whose numbers are not ours. */
+static DIR *open_tasks(void)
+{
+    char pid[32];
+    ssize_t bytes = readlink("/proc/self", pid, sizeof pid - 1);
+    pid[bytes > 0 ? bytes : 0] = '\0';
+    return strtol(pid, NULL, 10) == (long)getpid() ? opendir("/proc/self/task") : NULL;
 }
 
 void awi_registry_each(void (*visit)(int32_t tid, void *arg), void *arg)
 {
-    DIR *tasks = opendir("/proc/self/task");
+    DIR *tasks = open_tasks();
     if (tasks == NULL) {
         visit((int32_t)gettid(), arg);
         return;

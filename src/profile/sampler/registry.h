@@ -23,8 +23,11 @@ bool awi_registry_has_declined(int32_t tid);
 /* In the child of a fork: only the calling thread is left, with another tid. */
 void awi_registry_forked(int32_t tid);
 
-/* A thread's name: what it registered with, else its own; "" if it has none. */
+/* A thread's name: what it registered with, else its own; left as it is if neither is known. */
 void awi_registry_name(int32_t tid, char name[AWI_NAME_BYTES]);
+
+/* The inode of this process's PID namespace; 0: not known. */
+uint64_t awi_registry_pid_namespace(void);
 
 /* Calls visit for every thread of the process. Without /proc: for the calling one. */
 void awi_registry_each(void (*visit)(int32_t tid, void *arg), void *arg);

@@ -38,9 +38,19 @@ uint64_t awi_sampled_used(const struct awi_slot *slot)
     return nominal > sum ? nominal : sum;
 }
 
+/* One that has been another thread's has a name for all of them. */
+static void name_record(struct awi_thread_record *record, int32_t tid)
+{
+    if (atomic_load_explicit(&record->used_ns, memory_order_relaxed) > 0 && record->is_shared != 0)
+        memcpy(record->name, "(several)", sizeof "(several)");
+    else
+        awi_registry_name(tid, record->name);
+}
+
 void awi_sampled_end(struct awi_slot *slot)
 {
     awi_slot_timer_stop(slot);
+    name_record(slot->record, slot->record->tid); /* it may have named itself since */
     atomic_store_explicit(&slot->record->used_ns, awi_sampled_used(slot), memory_order_relaxed);
     slot->record->running_since_ns = 0;
 }
@@ -54,15 +64,6 @@ void awi_sampled_close(struct awi_slot *slot)
     if (awi_slot_clock(slot, &now))
         slot->record->running_since_ns = now;
     atomic_store(&slot->record->state, AWI_THREAD_ENDED);
-}
-
-/* One that has been another thread's keeps that one's name, or gets a name for both. */
-static void name_record(struct awi_thread_record *record, int32_t tid)
-{
-    char name[AWI_NAME_BYTES];
-    awi_registry_name(tid, name);
-    bool is_shared = record->name[0] != '\0' && strcmp(record->name, name) != 0;
-    memcpy(record->name, is_shared ? "(several)" : name, is_shared ? sizeof "(several)" : sizeof name);
 }
 
 int awi_sampled_add(int32_t tid)
@@ -139,6 +140,13 @@ void awi_sampled_find(void)
     awi_registry_each(add_if_new, NULL);
 }
 
+void awi_sampled_know_self(void)
+{
+    awi_self.has_ended = false;
+    awi_self.slot = awi_slot_find((int32_t)gettid());
+    awi_self.generation = atomic_load(&awi_sampler.generation);
+}
+
 int awi_sampler_thread_add(const char *name)
 {
     int32_t tid = (int32_t)gettid();
@@ -157,7 +165,10 @@ int awi_sampler_thread_add(const char *name)
     if (atomic_load(&awi_sampler.uses_itimer))
         leave_itimer();
     awi_self.generation = 0;
-    return awi_control_leave(awi_sampled_add(tid));
+    int error = awi_sampled_add(tid);
+    if (error == 0)
+        awi_sampled_know_self();
+    return awi_control_leave(error);
 }
 
 /* Under the lock. False: there was nothing to close. */

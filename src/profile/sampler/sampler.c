@@ -64,6 +64,7 @@ static void write_head(const struct awi_sampler_options *options)
     head->hz = options->hz;
     head->max_depth = options->max_depth;
     head->pid = (int32_t)getpid();
+    head->pid_namespace = awi_registry_pid_namespace();
     head->started_realtime_ns = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
     head->started_ns = awi_control.resumed_ns = awi_control_now();
     ssize_t bytes = readlink("/proc/self/exe", head->program, sizeof head->program - 1);
@@ -153,6 +154,8 @@ static int begin(const struct awi_sampler_options *options)
     awi_unwind_warm();
     awi_control.is_counting = false;
     error = awi_sampled_add((int32_t)gettid());
+    if (error == 0)
+        awi_sampled_know_self();
     if (error == 0 && !take_signal())
         error = -EAGAIN;
     if (error != 0) {

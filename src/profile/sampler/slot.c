@@ -62,6 +62,7 @@ static bool take_record(struct awi_thread_record *record, uint32_t from, int32_t
         !atomic_compare_exchange_strong(&record->state, &from, AWI_THREAD_TAKEN))
         return false;
     record->tid = tid;
+    record->is_shared = from == AWI_THREAD_ENDED;
     record->running_since_ns = 0;
     if (from == AWI_THREAD_FREE) {
         record->name[0] = '\0';
@@ -76,8 +77,9 @@ static struct awi_slot *make_slot(uint32_t index, int32_t tid)
 {
     struct awi_recording_head *head = awi_sampler.recording.head;
     struct awi_slot *slot = &awi_sampler.slots[index];
-    *slot = (struct awi_slot){ .record = &awi_sampler.recording.threads[index],
-                               .random = (uint32_t)tid * UINT32_C(2654435761) | 1 };
+    slot->record = &awi_sampler.recording.threads[index];
+    slot->has_timer = false;
+    slot->random = (uint32_t)tid * UINT32_C(2654435761) | 1;
     uint32_t used = atomic_load(&head->threads_used);
     while (used <= index && !atomic_compare_exchange_weak(&head->threads_used, &used, index + 1))
         continue;
@@ -196,21 +198,17 @@ static uint64_t interval(struct awi_slot *slot)
 
 /*
  * A thread that waits for a processor cannot be told: its one signal comes when it runs again, at the
- * instruction where it stood all the while. That is a sample for each interval that has passed.
+ * instruction where it stood all the while. That weighs as much as the intervals that have passed.
  */
-uint64_t awi_slot_timer_pass(struct awi_slot *slot, uint64_t *passed_ns)
+uint64_t awi_slot_timer_pass(struct awi_slot *slot)
 {
     uint64_t now = monotonic();
     uint64_t due = slot->due_ns;
-    uint64_t count = 0;
-    if (now > due + 1000 * awi_sampler.period_ns) {
-        count = (now - due) / awi_sampler.period_ns;
-        slot->due_ns += count * awi_sampler.period_ns;
-    }
-    for (; slot->due_ns <= now; ++count)
+    if (now > due + 1000 * awi_sampler.period_ns)
+        slot->due_ns += (now - due) / awi_sampler.period_ns * awi_sampler.period_ns;
+    while (slot->due_ns <= now)
         slot->due_ns += interval(slot);
-    *passed_ns = slot->due_ns - due;
-    return count;
+    return slot->due_ns - due;
 }
 
 void awi_slot_timer_again(struct awi_slot *slot)

@@ -58,7 +58,8 @@ static bool fill(struct awi_recording *recording, const struct awi_half *half,
     for (unsigned i = taken->depth; i > 0; --i)
         is_known = awi_modules_note(recording, (uintptr_t)taken->pcs[i - 1]);
     record->is_unknown = !is_known;
-    atomic_store_explicit(&record->count, taken->count, memory_order_relaxed);
+    atomic_store_explicit(&record->count, 1, memory_order_relaxed);
+    atomic_store_explicit(&record->weight_ns, taken->weight_ns, memory_order_relaxed);
     atomic_store_explicit(&record->frames, (uint32_t)first + 1, memory_order_release);
     return true;
 }
@@ -83,7 +84,9 @@ struct awi_stack_record *awi_stacks_count(struct awi_recording *recording, unsig
         if (!is_same(half, record, taken, frames))
             continue;
         uint64_t count = atomic_load_explicit(&record->count, memory_order_relaxed);
-        atomic_store_explicit(&record->count, count + taken->count, memory_order_relaxed);
+        uint64_t weight = atomic_load_explicit(&record->weight_ns, memory_order_relaxed);
+        atomic_store_explicit(&record->count, count + 1, memory_order_relaxed);
+        atomic_store_explicit(&record->weight_ns, weight + taken->weight_ns, memory_order_relaxed);
         return record;
     }
     return NULL;

@@ -11,7 +11,7 @@ struct awi_taken {
     uint32_t label;
     unsigned depth;
     bool is_truncated;
-    uint64_t count; /* how many samples this one stands for */
+    uint64_t weight_ns; /* the time that it stands for, as the timer says */
     const uint64_t *pcs;
 };
 

@@ -38,7 +38,8 @@ struct awi_slot {
     timer_t timer;
     bool has_timer;
     uint32_t random;
-    uint64_t due_ns; /* WALL: when the timer was to expire, on CLOCK_MONOTONIC */
+    uint64_t pcs[AWI_DEPTH_MAX]; /* the stack that is being counted: an alternate stack may be small */
+    uint64_t due_ns;             /* WALL: when the timer was to expire, on CLOCK_MONOTONIC */
 };
 
 struct awi_sampler {
@@ -93,10 +94,10 @@ void awi_slot_timer_stop(struct awi_slot *slot);
 void awi_slot_timer_delete(struct awi_slot *slot);
 
 /*
- * WALL: how many of its random intervals have passed, and how long they were; the next one is begun, but the
- * timer not yet set. 0: it was early.
+ * WALL: how long the intervals were that have passed; a next one is begun, but the timer not yet set. 0:
+ * early.
  */
-uint64_t awi_slot_timer_pass(struct awi_slot *slot, uint64_t *passed_ns);
+uint64_t awi_slot_timer_pass(struct awi_slot *slot);
 void awi_slot_timer_again(struct awi_slot *slot);
 
 /* ITIMER_PROF, for a process with one thread. */

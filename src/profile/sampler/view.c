@@ -18,7 +18,7 @@ static void look_at_threads(void)
         if (is == AWI_THREAD_FREE || is == AWI_THREAD_TAKEN)
             continue;
         uint64_t now = 0;
-        if (is == AWI_THREAD_SAMPLED && record->name[0] == '\0')
+        if (is == AWI_THREAD_SAMPLED && awi_sampler.slots != NULL && record->is_shared == 0)
             awi_registry_name(record->tid, record->name);
         /* It has ended without a word. */
         if (is == AWI_THREAD_SAMPLED && awi_sampler.slots != NULL &&

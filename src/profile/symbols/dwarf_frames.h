@@ -10,8 +10,8 @@
 #include <elfutils/libdwfl.h>
 #include <stdint.h>
 
-#include "dwarf_names.h"
 #include "../model.h"
+#include "dwarf_names.h"
 
 /* Of one address, with the calls inlined in one another; libdw's own walk has no limit. */
 #define AWI_INLINED_MAX 64u

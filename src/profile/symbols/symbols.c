@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model.h"
 #include "address_ranges.h"
 #include "address_set.h"
 #include "function_table.h"
-#include "../model.h"
 #include "object_file.h"
 
 #define NO_MODULE UINT32_MAX

@@ -16,7 +16,7 @@ static int work(void)
 
 int main(void)
 {
-    struct aw_profile_stats stats = {.size = sizeof stats};
+    struct aw_profile_stats stats = { .size = sizeof stats };
     if (aw_profile_start(NULL) != 0 || work() < 0 || aw_profile_stop() != 0)
         return 1;
     if (aw_profile_stats_read(&stats) != 0 || stats.samples == 0)
