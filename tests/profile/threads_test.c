@@ -459,8 +459,9 @@ START_TEST(one_thread_has_the_interval_timer)
     ck_assert(itimer_runs());
     ck_assert_int_eq(aw_profile_pause(), 0);
     ck_assert(!itimer_runs());
+    /* After a pause it would begin with a tick more than it is set to, each time. */
     ck_assert_int_eq(aw_profile_resume(), 0);
-    ck_assert(itimer_runs());
+    ck_assert(!itimer_runs());
     ck_assert_int_eq(aw_profile_stop(), 0);
     ck_assert(!itimer_runs());
     start_profile(AW_PROFILE_USER, 100);

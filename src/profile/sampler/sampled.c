@@ -111,7 +111,7 @@ static void count_thread(int32_t tid, void *arg)
 }
 
 /* The one interval timer will not do for two threads. */
-static void leave_itimer(void)
+void awi_sampled_leave_itimer(void)
 {
     awi_itimer_stop(awi_sampler.period_ns);
     atomic_store(&awi_sampler.uses_itimer, false);
@@ -134,9 +134,8 @@ void awi_sampled_find(void)
 {
     unsigned threads = 0;
     awi_registry_each(count_thread, &threads);
-    if (atomic_load(&awi_sampler.uses_itimer) &&
-        (threads > 1 || (!awi_control.is_counting && !awi_itimer_is_free())))
-        leave_itimer();
+    if (threads > 1 && atomic_load(&awi_sampler.uses_itimer))
+        awi_sampled_leave_itimer();
     awi_registry_each(add_if_new, NULL);
 }
 
@@ -163,7 +162,7 @@ int awi_sampler_thread_add(const char *name)
         return awi_control_leave(1);
     }
     if (atomic_load(&awi_sampler.uses_itimer))
-        leave_itimer();
+        awi_sampled_leave_itimer();
     awi_self.generation = 0;
     int error = awi_sampled_add(tid);
     if (error == 0)

@@ -228,6 +228,9 @@ int awi_sampler_resume(void)
         return awi_control_leave(-ENODEV);
     if (awi_control_state() == AWI_SAMPLER_RUNNING)
         return awi_control_leave(-EALREADY);
+    /* The kernel adds a tick to whatever ITIMER_PROF is set to: after short pauses it would never expire. */
+    if (atomic_load(&awi_sampler.uses_itimer))
+        awi_sampled_leave_itimer();
     go_on();
     return awi_control_leave(0);
 }
