@@ -40,16 +40,21 @@ bool awi_directory_make(char path[PATH_MAX])
     return false;
 }
 
+/* Under another name first: processes that are still there would go on making files in it. */
 void awi_directory_remove(const char *path)
 {
-    DIR *directory = opendir(path);
+    char gone[PATH_MAX + 8];
+    snprintf(gone, sizeof gone, "%s.gone", path);
+    if (rename(path, gone) != 0)
+        snprintf(gone, sizeof gone, "%s", path);
+    DIR *directory = opendir(gone);
     for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             unlinkat(dirfd(directory), entry->d_name, 0);
     }
     if (directory != NULL)
         closedir(directory);
-    rmdir(path);
+    rmdir(gone);
 }
 
 /* Folders are relative to aw-prof's own, so that what is installed can be moved. */
@@ -75,20 +80,13 @@ static bool find_library(char path[PATH_MAX])
     return false;
 }
 
-bool awi_library_find(const char *directory, char path[PATH_MAX])
+bool awi_library_find(char path[PATH_MAX])
 {
-    char found[PATH_MAX];
-    if (!find_library(found)) {
+    if (!find_library(path)) {
         awi_say("%s is not where it belongs, beside aw-prof or in its library folder", LIBRARY);
         return false;
     }
-    if (is_plain(found)) {
-        memcpy(path, found, sizeof found);
-        return true;
-    }
-    int bytes = snprintf(path, PATH_MAX, "%s/%s", directory, LIBRARY);
-    if (bytes > 0 && bytes < PATH_MAX && symlink(found, path) == 0)
-        return true;
-    awi_say("%s: %s", path, strerror(errno));
-    return false;
+    if (!is_plain(path))
+        awi_say("%s: the loader takes no library from a path with a blank, a colon or a dollar sign", path);
+    return is_plain(path);
 }

@@ -15,9 +15,9 @@ bool awi_directory_make(char path[PATH_MAX]);
 void awi_directory_remove(const char *path);
 
 /*
- * The library's path as LD_PRELOAD takes it: beside aw-prof as it was built, or where it is installed. What
- * LD_PRELOAD would take apart is reached by a link in the directory. False, with the reason printed.
+ * The library's path, for LD_PRELOAD: beside aw-prof as it was built, or where it is installed. False, with
+ * the reason printed.
  */
-bool awi_library_find(const char *directory, char path[PATH_MAX]);
+bool awi_library_find(char path[PATH_MAX]);
 
 #endif

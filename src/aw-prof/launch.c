@@ -124,7 +124,7 @@ void awi_launch_wait(struct awi_launch *launch, uint64_t until_ns)
     sigset_t set;
     waited_for(&set);
     while (!launch->has_ended) {
-        pid_t pid = waitpid(launch->pid, &launch->status, WNOHANG);
+        pid_t pid = wait4(launch->pid, &launch->status, WNOHANG, &launch->used);
         uint64_t now = awi_now_ns();
         if (pid == launch->pid || (pid < 0 && errno != EINTR)) {
             launch->has_ended = true;
@@ -141,6 +141,16 @@ void awi_launch_wait(struct awi_launch *launch, uint64_t until_ns)
         if (signo > 0)
             pass_on(launch, signo, &info);
     }
+}
+
+static uint64_t nanoseconds(struct timeval time)
+{
+    return (uint64_t)time.tv_sec * NS_PER_SEC + (uint64_t)time.tv_usec * 1000;
+}
+
+uint64_t awi_launch_used_ns(const struct awi_launch *launch)
+{
+    return launch->has_ended ? nanoseconds(launch->used.ru_utime) + nanoseconds(launch->used.ru_stime) : 0;
 }
 
 int awi_launch_status(const struct awi_launch *launch)

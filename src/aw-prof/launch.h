@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "program.h"
@@ -17,6 +18,7 @@ struct awi_launch {
     pid_t pid;
     bool has_ended;
     int status; /* as waitpid has it */
+    struct rusage used;
     uint64_t started_ns;
     uint64_t ended_ns;
     /* What the program is to inherit, and aw-prof to get back. */
@@ -37,6 +39,9 @@ int awi_launch_start(struct awi_launch *launch, const struct awi_program *progra
 
 /* Until it ends, or `until_ns` of awi_now_ns. */
 void awi_launch_wait(struct awi_launch *launch, uint64_t until_ns);
+
+/* The processor time of the program, and of the children it has waited for; 0 while it runs. */
+uint64_t awi_launch_used_ns(const struct awi_launch *launch);
 
 /* The status for aw-prof to exit with. */
 int awi_launch_status(const struct awi_launch *launch);

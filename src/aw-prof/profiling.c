@@ -88,8 +88,7 @@ static bool prepare(struct run *run)
     };
     run->has_directory = awi_directory_make(run->settings.directory);
     run->collection.directory = run->settings.directory;
-    return run->has_directory && awi_library_find(run->settings.directory, library) &&
-           make_environment(run, library);
+    return run->has_directory && awi_library_find(library) && make_environment(run, library);
 }
 
 static bool open_result(struct run *run)
@@ -162,6 +161,22 @@ static void tell_result(const struct run *run, const struct aw_profile *profile,
         awi_say("%u threads were not sampled: no room, or no timer", stats->threads_missed);
 }
 
+/*
+ * What the kernel knows of the program's time, and that of the children it has waited for, is mostly not in
+ * the profile: it was another program that took it.
+ */
+static void tell_elsewhere(const struct run *run, const struct aw_profile *profile)
+{
+    uint64_t used_ns = awi_launch_used_ns(&run->launch);
+    uint64_t sampled_ns = profile->stats.time_ns;
+    if (run->options->clock != AW_PROFILE_CPU || run->options->duration_ns > 0 || sampled_ns > used_ns / 2 ||
+        used_ns - sampled_ns < 10 * profile->period_ns)
+        return;
+    awi_say("%.3f s of %.3f s of CPU time are in this profile: %s executed another program, started "
+            "processes, or blocks SIGPROF; see --follow",
+            (double)sampled_ns * 1e-9, (double)used_ns * 1e-9, run->options->arguments[0]);
+}
+
 static void tell_missing(struct run *run)
 {
     char reason[256];
@@ -188,6 +203,8 @@ static void write_one(struct run *run, const struct awi_take *take, struct awi_r
         run->has_failed = true;
     else if (!run->options->is_quiet)
         tell_result(run, take->profile, name);
+    if (!run->options->is_follow && !run->options->is_quiet)
+        tell_elsewhere(run, take->profile);
 }
 
 static void write_followed(struct run *run)

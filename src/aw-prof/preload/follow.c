@@ -61,7 +61,9 @@ static int become(const char *file, char *const arguments[])
     char **ours = awi_environment_with_ours(environment);
     if (ours == NULL)
         return awi_libc()->execvp(file, arguments);
-    mark(path);
+    path[0] = '\0';
+    if (awi_preload_has_directory())
+        mark(path);
     environ = ours;
     int result = awi_libc()->execvp(file, arguments);
     int saved_errno = errno;

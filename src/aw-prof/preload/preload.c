@@ -122,9 +122,18 @@ static int start_sampler(void)
     return -awi_sampler_start(&options);
 }
 
+bool awi_preload_has_directory(void)
+{
+    struct stat status;
+    return lstat(awi_settings.directory, &status) == 0 && S_ISDIR(status.st_mode) &&
+           status.st_uid == geteuid() && (status.st_mode & 077) == 0;
+}
+
 bool awi_preload_record(void)
 {
     char path[PATH_MAX + 32];
+    if (!awi_preload_has_directory())
+        return false;
     /* A parent's, which the sampler has let go of in the child of a fork. */
     if (block != NULL)
         munmap(block, awi_settings.bytes);
@@ -162,8 +171,10 @@ __attribute__((constructor)) static void begin(void)
         return;
     }
     awi_environment_enter(awi_settings.is_follow);
-    if (awi_preload_record())
+    if (awi_preload_record()) {
         awi_dispositions_begin();
+        awi_threads_let_through();
+    }
     awi_follow_begin();
     errno = saved_errno;
 }

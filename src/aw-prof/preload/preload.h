@@ -47,6 +47,9 @@ const struct awi_libc *awi_libc(void);
 /* Starts a recording of this process. False: it has none. */
 bool awi_preload_record(void);
 
+/* aw-prof's directory is there, and nobody else's: aw-prof may be gone, and the name be given anew. */
+bool awi_preload_has_directory(void);
+
 /* --- dispositions.c: SIGPROF is shared with a program that wants it too ------------------------------- */
 
 /*
@@ -67,6 +70,9 @@ bool awi_dispositions_is_unused(void);
  * sampler alone: from here on it is blocked. AS-Safe.
  */
 bool awi_threads_block_again(void *context);
+
+/* Lets SIGPROF through to the calling thread, though it was started with it blocked. */
+void awi_threads_let_through(void);
 
 /* --- environment.c: the two variables ----------------------------------------------------------------- */
 

@@ -28,7 +28,7 @@ static _Thread_local bool was_let_through __attribute__((tls_model("initial-exec
  * program's main thread. The sampler's signal goes to this thread alone, so if the program makes no use of
  * SIGPROF, it is let through here.
  */
-static void let_ticks_through(void)
+void awi_threads_let_through(void)
 {
     if (!awi_dispositions_is_taken() || !awi_dispositions_is_unused())
         return;
@@ -58,7 +58,7 @@ static struct start enter_thread(void *argument)
     free(argument);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &was_cancelable);
     awi_sampler_thread_add(NULL);
-    let_ticks_through();
+    awi_threads_let_through();
     pthread_setcancelstate(was_cancelable, NULL);
     errno = saved_errno;
     return start;
