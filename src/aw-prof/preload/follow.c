@@ -23,7 +23,7 @@ static void in_forked_child(void)
 {
     int saved_errno = errno;
     awi_dispositions_forked();
-    if (awi_settings.is_follow && awi_preload_record())
+    if (awi_settings.is_follow && awi_preload_record(true))
         awi_dispositions_begin();
     is_env = false;
     errno = saved_errno;

@@ -108,7 +108,7 @@ static int map_file(int fd)
     return 0;
 }
 
-static int start_sampler(void)
+static int start_sampler(bool is_forked)
 {
     struct awi_sampler_options options = {
         .clock = awi_settings.clock,
@@ -117,6 +117,7 @@ static int start_sampler(void)
         .block = block,
         .bytes = awi_settings.bytes,
         .has_only_posix_timers = true,
+        .has_one_thread = is_forked,
         .foreign = awi_dispositions_foreign,
     };
     return -awi_sampler_start(&options);
@@ -129,7 +130,7 @@ bool awi_preload_has_directory(void)
            status.st_uid == geteuid() && (status.st_mode & 077) == 0;
 }
 
-bool awi_preload_record(void)
+bool awi_preload_record(bool is_forked)
 {
     char path[PATH_MAX + 32];
     if (!awi_preload_has_directory())
@@ -150,7 +151,7 @@ bool awi_preload_record(void)
         unlink(path);
         return false;
     }
-    error = start_sampler();
+    error = start_sampler(is_forked);
     if (error == 0)
         return true;
     write_reason("the sampler does not start", error);
@@ -171,7 +172,7 @@ __attribute__((constructor)) static void begin(void)
         return;
     }
     awi_environment_enter(awi_settings.is_follow);
-    if (awi_preload_record()) {
+    if (awi_preload_record(false)) {
         awi_dispositions_begin();
         awi_threads_let_through();
     }

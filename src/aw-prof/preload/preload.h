@@ -44,8 +44,11 @@ struct awi_libc {
 
 const struct awi_libc *awi_libc(void);
 
-/* Starts a recording of this process. False: it has none. */
-bool awi_preload_record(void);
+/*
+ * Starts a recording of this process. False: it has none. In a forked child it allocates nothing: the
+ * program's own allocator may be locked still.
+ */
+bool awi_preload_record(bool is_forked);
 
 /* aw-prof's directory is there, and nobody else's: aw-prof may be gone, and the name be given anew. */
 bool awi_preload_has_directory(void);

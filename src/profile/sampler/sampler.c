@@ -147,7 +147,8 @@ static int begin(const struct awi_sampler_options *options)
     atomic_store(&awi_sampler.active, 0);
 
     unsigned threads = 0;
-    awi_registry_each(count_thread, &threads);
+    if (!options->has_only_posix_timers)
+        awi_registry_each(count_thread, &threads);
     bool uses_itimer = threads == 1 && options->clock == AW_PROFILE_CPU && !options->has_only_posix_timers &&
                        awi_itimer_is_free();
     atomic_store(&awi_sampler.uses_itimer, uses_itimer);
@@ -168,11 +169,12 @@ static int begin(const struct awi_sampler_options *options)
     return 0;
 }
 
-static void go_on(void)
+static void go_on(bool is_to_find)
 {
     awi_control.resumed_ns = awi_control_now();
     atomic_store(&awi_sampler.state, AWI_SAMPLER_RUNNING);
-    awi_sampled_find();
+    if (is_to_find)
+        awi_sampled_find();
     awi_control.is_counting = true;
     for (uint32_t i = 0; i < awi_recording_threads(&awi_sampler.recording); ++i) {
         if (atomic_load(&awi_sampler.recording.threads[i].state) == AWI_THREAD_SAMPLED)
@@ -206,7 +208,7 @@ int awi_sampler_start(const struct awi_sampler_options *options)
     if (error == 0)
         error = begin(options);
     if (error == 0)
-        go_on();
+        go_on(!options->has_one_thread);
     return awi_control_leave(error);
 }
 
@@ -231,7 +233,7 @@ int awi_sampler_resume(void)
     /* The kernel adds a tick to whatever ITIMER_PROF is set to: after short pauses it would never expire. */
     if (atomic_load(&awi_sampler.uses_itimer))
         awi_sampled_leave_itimer();
-    go_on();
+    go_on(true);
     return awi_control_leave(0);
 }
 

@@ -24,6 +24,7 @@ struct awi_sampler_options {
     void *block; /* zeroed memory of `bytes` to record in, kept by the caller; NULL: the sampler's own */
     size_t bytes;
     bool has_only_posix_timers; /* never ITIMER_PROF, which outlives exec */
+    bool has_one_thread;        /* known to: nothing is asked, nor allocated, to find others at the start */
     /*
      * What is done in the handler with a SIGPROF that is not of our timers. NULL: the handler that stood
      * there before is called, if there was one.
