@@ -18,6 +18,7 @@ set(alarmwheel_sampler_sources
   src/profile/sampler/recording.c
   src/profile/sampler/stacks.c
   src/profile/sampler/modules.c
+  src/profile/sampler/call_frame.c
   src/profile/sampler/frame_rule.c
   src/profile/sampler/lasting.c
   src/profile/sampler/unwind.c

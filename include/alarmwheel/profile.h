@@ -52,7 +52,8 @@ struct aw_profile_options {
  * not taken is discarded, whatever this returns but -EINVAL, -EBUSY and -ENOTSUP.
  *
  * SIGPROF is taken, with the handler that stood there called for signals that are not this library's, and
- * given back by aw_profile_stop; a program that replaces it meanwhile gets no samples from then on.
+ * given back by aw_profile_stop; a program that replaces it meanwhile gets no samples from then on,
+ * and is ended by the next one if it has set the default.
  *
  * Returns 0. Errors: -EINVAL (options: clock, rate, depth or memory out of range, size); -EBUSY (a profile
  * is running or paused); -ENOMEM; -EAGAIN (no timer to be had); -ENOTSUP (this libc).
@@ -100,10 +101,10 @@ enum aw_profile_format {
  * by it. Functions are named from the symbol tables and debug information of the program and its libraries,
  * inlined ones too, C++ names demangled if the program can load a demangler (libstdc++). It uses no network.
  *
- * Returns 0. Errors: -EINVAL (fd negative, unknown format); -ENODEV (NULL, and nothing was counted); -ENOMEM;
- * and what write(2) says (-EBADF, -ENOSPC, -EPIPE, -EAGAIN, ...): then a part may have been written, and the
- * profile is as it was. An interrupted write goes on. Not to be called by two threads on the same profile
- * object while one frees it.
+ * Returns 0. Errors: -EINVAL (fd negative, unknown format); -ENODEV (NULL, and nothing was counted);
+ * -ENOMEM; and what write(2) says (-EBADF, -ENOSPC, -EPIPE if SIGPIPE is ignored, -EAGAIN, ...): then a part
+ * may have been written, and the profile is as it was. An interrupted write goes on. Not to be called by two
+ * threads on the same profile object while one frees it.
  */
 AW_API int aw_profile_write(const struct aw_profile *profile, int fd, enum aw_profile_format format);
 

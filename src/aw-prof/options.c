@@ -61,11 +61,6 @@ void awi_options_help(void)
           stdout);
 }
 
-const char *awi_format_suffix(enum aw_profile_format format)
-{
-    return formats[format].suffix;
-}
-
 static const struct format *format_of_file(const char *name)
 {
     size_t length = strlen(name);

@@ -39,12 +39,7 @@ struct awi_options {
 /* False, with the reason printed, if the arguments make no sense. */
 bool awi_options_read(int argc, char **argv, struct awi_options *options);
 void awi_options_help(void);
-
-/*
- * The suffix of a format's files, ".pb.gz" for one; and where in a name such a suffix begins: its end if
- * none.
- */
-const char *awi_format_suffix(enum aw_profile_format format);
+/* Where in a name a format's suffix begins, ".pb.gz" for one: its end if there is none. */
 const char *awi_format_find_suffix(const char *name);
 
 #endif

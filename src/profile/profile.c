@@ -40,7 +40,13 @@ int aw_profile_start(const struct aw_profile_options *options)
     };
     if (sampler.bytes < BYTES_MIN || sampler.bytes > BYTES_MAX)
         return -EINVAL;
-    return awi_sampler_start(&sampler);
+    int error = awi_sampler_start(&sampler);
+    if (error == -EINVAL || error == -EBUSY || error == -ENOTSUP)
+        return error;
+    awi_sampler_lock();
+    last_stats.size = 0; /* discarded, with the profile that was stopped before */
+    awi_sampler_unlock();
+    return error;
 }
 
 int aw_profile_pause(void)

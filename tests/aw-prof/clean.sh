@@ -44,8 +44,9 @@ DEBUGINFOD_URLS=https://localhost:1 same 'DEBUGINFOD_URLS' sh -c 'echo $DEBUGINF
 # Folders with characters that LD_PRELOAD would take apart.
 mkdir 'a:b c$d'
 cp "$prof" "$(dirname "$prof")/aw-prof-preload.so" 'a:b c$d/'
-TMPDIR="$work/a:b c\$d" "./a:b c\$d/$(basename "$prof")" -q -o odd.folded -- "$subject" normal 100
+TMPDIR="$work/a:b c\$d" "$prof" -q -o odd.folded -- "$subject" normal 100
 took 60 3000 burn_alpha odd.folded
+status 125 "./a:b c\$d/$(basename "$prof")" -q -o odd.folded -- "$subject" normal 100
 
 # No temporary directory.
 TMPDIR=/no/such/folder "$prof" -q -o t.folded -- "$subject" normal 20 || fail 'TMPDIR that is not there'

@@ -18,6 +18,12 @@ status 0 "$prof" -o fork.folded -- "$subject" fork 300
 took 240 3000 burn_alpha fork.folded
 took 0 0 burn_child fork.folded
 
+# ... nor is that of a fork that calls no handlers, and its threads. A fork may come in a signal handler.
+status 0 "$prof" -o raw.folded -- "$programs/prof_forks" raw
+took 240 3000 burn_alpha raw.folded
+took 0 0 burn_child raw.folded
+status 0 "$prof" -q -F 1000 -o handler.folded -- "$programs/prof_forks" in-handler
+
 # With --follow it has its own; and so has each program of a process.
 status 0 "$prof" --follow -o fork.folded -- "$subject" fork 300
 set -- fork.[0-9]*.folded
@@ -53,6 +59,12 @@ for threads in threads masked-threads c11-threads; do
     [ ! -s shares ] || fail "$threads: $(cat shares)"
 done
 
+# Each by its own name.
+status 0 "$prof" -F 1000 -o names.folded -- "$subject" named-threads 0
+for name in 'first of two' 'second of two'; do
+    grep -q "^$name.*burn_worker" names.folded || fail "a thread is not named $name: $(cut -d ';' -f 1 names.folded)"
+done
+
 # Short ones, one after another: of those without a sample the time is there.
 status 0 "$prof" -F 1000 -o threads.folded -- "$subject" many-threads 1500
 between 1400 9000 "$(ms '.*' threads.folded)" 'ms of many threads'
@@ -61,4 +73,27 @@ grep 'not sampled' errors && fail 'many threads'
 # A module that is loaded later is named, and may go.
 status 0 "$prof" -o module.folded -- "$subject" module 300 "$programs/prof_module.so"
 took 240 3000 burn_in_module module.folded
+# Processes that outlive aw-prof leave nothing behind, and go on.
+cat >survivors <<'END'
+for each in 1 2; do
+    (
+        i=0
+        while [ $i -lt 100 ]; do ls / || exit 1; i=$((i + 1)); done
+        : >survived.$each
+    ) >survivor.$each 2>&1 &
+done
+sleep 0.1
+END
+status 0 "$prof" -q --follow -o survivors.folded -- sh survivors
+[ -z "$(ls -A "$TMPDIR")" ] || fail "left by survivors, at once: $(ls -A "$TMPDIR")"
+i=0
+until [ -e survived.1 ] && [ -e survived.2 ]; do
+    sleep 0.1
+    i=$((i + 1))
+    [ $i -lt 1200 ] || {
+        fail "survivors do not go on: $(cat survivor.1 survivor.2)"
+        break
+    }
+done
+[ -z "$(ls -A "$TMPDIR")" ] || fail "left by survivors: $(ls -A "$TMPDIR")"
 finish

@@ -43,6 +43,15 @@ status 0 "$prof" -o script.folded -- 'a b/plain script' 'x  y' >output
 [ "$(cat output)" = 'a b/plain script x  y' ] || fail "a script without a first line: $(cat output)"
 between 5 600000 "$(ms '.*' script.folded)" 'ms of a script without a first line'
 
+# What a wrapper starts, or becomes, is not in its profile: that is said, and of no other program.
+for wrapper in "sh -c '\"\$0\" normal 500; :'" 'nice -n 1' 'sh -c "exec \"\$0\" normal 500"'; do
+    eval status 0 '"$prof"' -o wrapper.folded -- "$wrapper" '"$subject"' normal 500
+    says 'of CPU time are in this profile: .*see --follow'
+    took 0 200 '.*' wrapper.folded
+done
+status 0 "$prof" -o plain.folded -- "$subject" normal 500
+grep 'in this profile' "$work/errors" && fail 'a plain program is taken for a wrapper'
+
 # Along PATH, standard input and arguments untouched.
 status 0 env PATH="$programs:$PATH" "$prof" -o path.folded -- prof_subject normal 100
 took 60 3000 burn_alpha path.folded

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -199,6 +201,80 @@ static void waits(void)
     require(pthread_join(thread, NULL) == 0, "pthread_join");
 }
 
+static atomic_bool has_come;
+
+static void *wait_for_prof(void *arg)
+{
+    sigset_t set;
+    int signo = 0;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPROF);
+    require(sigwait(&set, &signo) == 0 && signo == SIGPROF, "sigwait: SIGPROF");
+    atomic_store(&has_come, true);
+    return arg;
+}
+
+static void *work_until_it_comes(void *arg)
+{
+    while (!atomic_load(&has_come))
+        burn_signals(1);
+    return arg;
+}
+
+/* All threads block all signals; the one that waits for SIGPROF gets it, and no other dies of it. */
+static void taken_by_one(void)
+{
+    sigset_t all;
+    pthread_t threads[3];
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    for (int i = 0; i < 3; ++i) {
+        void *(*routine)(void *) = i < 2 ? work_until_it_comes : wait_for_prof;
+        require(pthread_create(&threads[i], NULL, routine, NULL) == 0, "pthread_create");
+    }
+    pause_ms(100);
+    kill(getpid(), SIGPROF);
+    for (int i = 0; i < 3; ++i)
+        require(pthread_join(threads[i], NULL) == 0, "pthread_join");
+}
+
+/* Reads a byte that a child writes after so many SIGPROF. */
+static ssize_t read_while_signals_come(int signals)
+{
+    int ends[2];
+    char byte;
+    ssize_t bytes;
+    pid_t parent = getpid();
+    require(pipe(ends) == 0, "pipe");
+    calls = 0;
+    pid_t pid = fork();
+    require(pid >= 0, "fork");
+    if (pid == 0) {
+        for (int i = 0; i < signals; ++i) {
+            pause_ms(20);
+            kill(parent, SIGPROF);
+        }
+        _exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
+    }
+    /* With -c wall the ticks interrupt, too. */
+    while ((bytes = read(ends[0], &byte, 1)) < 0 && errno == EINTR && calls == 0)
+        continue;
+    kill(pid, SIGKILL);
+    require(waitpid(pid, NULL, 0) == pid, "waitpid");
+    return bytes;
+}
+
+/* A handler without SA_RESTART is there to end a read: long before the last of 500 signals. */
+static void interrupts(void)
+{
+    struct sigaction action = { .sa_handler = count };
+    require(sigaction(SIGPROF, &action, NULL) == 0, "sigaction");
+    require(read_while_signals_come(500) < 0 && calls > 0, "the handler interrupts a read");
+    action.sa_flags = SA_RESTART;
+    require(sigaction(SIGPROF, &action, NULL) == 0, "sigaction");
+    require(read_while_signals_come(5) == 1 && calls > 0, "with SA_RESTART it does not");
+}
+
 /* A SIGPROF that somebody sends kills, as it would have. */
 static void killed(void)
 {
@@ -240,10 +316,11 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } parts[] = {
-        { "own-timer", own_timer }, { "own-posix-timer", own_posix_timer },
-        { "flags", flags },         { "resets", resets },
-        { "waits", waits },         { "killed", killed },
-        { "children", children },
+        { "own-timer", own_timer },   { "own-posix-timer", own_posix_timer },
+        { "flags", flags },           { "resets", resets },
+        { "waits", waits },           { "killed", killed },
+        { "children", children },     { "taken-by-one", taken_by_one },
+        { "interrupts", interrupts },
     };
     for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof parts[0]; ++i) {
         if (strcmp(argv[1], parts[i].name) == 0) {

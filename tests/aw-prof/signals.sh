@@ -5,7 +5,7 @@
 . "$(dirname "$0")/checks.sh"
 signals=$programs/prof_signals
 
-for part in own-timer own-posix-timer flags resets waits children; do
+for part in own-timer own-posix-timer flags resets waits children taken-by-one interrupts; do
     status 0 "$signals" $part
     for clock in cpu wall; do
         status 0 "$prof" -q -F 1000 -c $clock -o $part.folded -- "$signals" $part
@@ -21,6 +21,10 @@ took 60 3000 burn_signals killed.folded
 took 700 6000 burn_signals own-timer.folded
 "$prof" -q -F 1000 -o resets.folded -- "$signals" resets
 took 400 6000 burn_signals resets.folded
+
+# Blocked by whoever starts aw-prof: of the program nobody asked, and it is sampled.
+status 0 "$subject" blocked-exec 0 "$prof" -q -o inherited.folded -- "$subject" normal 300
+took 240 3000 burn_alpha inherited.folded
 
 # Blocked for good: nothing is sampled, and its time is there.
 status 0 "$prof" -o blocked.folded -- "$subject" blocks 300

@@ -111,6 +111,24 @@ static void block_all(void)
     pthread_sigmask(SIG_SETMASK, &all, NULL);
 }
 
+/* Threads with names of their own. */
+static void *work_as(void *name)
+{
+    require(pthread_setname_np(pthread_self(), name) == 0, "pthread_setname_np");
+    burn_worker(200);
+    return NULL;
+}
+
+static void start_named(void)
+{
+    char names[2][16] = { "first of two", "second of two" };
+    pthread_t threads[2];
+    for (unsigned i = 0; i < 2; ++i)
+        require(pthread_create(&threads[i], NULL, work_as, names[i]) == 0, "pthread_create");
+    for (unsigned i = 0; i < 2; ++i)
+        require(pthread_join(threads[i], NULL) == 0, "pthread_join");
+}
+
 static void load(const char *path, unsigned ms)
 {
     void *module = dlopen(path, RTLD_NOW);
@@ -141,6 +159,11 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "blocks") == 0) {
         block_all();
         burn_blocked(ms);
+    } else if (strcmp(what, "named-threads") == 0) {
+        start_named();
+    } else if (strcmp(what, "blocked-exec") == 0 && argc > 3) {
+        block_all();
+        become(argv + 3);
     } else if (strcmp(what, "module") == 0 && argc > 3) {
         load(argv[3], ms);
     } else {

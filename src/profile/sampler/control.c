@@ -92,7 +92,7 @@ void awi_control_release_memory(void)
 /* The child has inherited a handler, and neither timers nor threads. */
 static void in_forked_child(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    pthread_mutex_unlock(&lock);
     awi_registry_forked((int32_t)gettid());
     bool was_on = awi_control_state() != AWI_SAMPLER_OFF;
     atomic_store(&awi_sampler.state, AWI_SAMPLER_OFF);

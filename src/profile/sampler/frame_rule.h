@@ -12,8 +12,9 @@
 
 enum awi_frame_rule_kind {
     AWI_RULE_PLAIN = 0,
+    AWI_RULE_SIGNAL, /* of a signal handler: the interrupted registers are where the stack pointer is */
     AWI_RULE_END,    /* no caller: the outermost frame, or text without call-frame information */
-    AWI_RULE_COMPLEX /* not to be said in a rule: an expression, a signal frame, an unusual register */
+    AWI_RULE_COMPLEX /* not to be said in a rule: an unknown expression, an unusual register */
 };
 
 /*
@@ -28,6 +29,9 @@ struct awi_frame_rule {
     int16_t rbp;
     int32_t cfa;
 };
+
+/* Is that what a signal handler returns to? Nothing has called it: its address is exact. AS-Safe. */
+bool awi_is_signal_return(uintptr_t address);
 
 /* The rule at an address within an instruction. */
 struct awi_frame_rule awi_frame_rule_find(uintptr_t pc);

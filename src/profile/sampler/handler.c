@@ -179,6 +179,8 @@ void awi_sampler_handle(int signo, siginfo_t *info, void *context)
 
 bool awi_sampler_drop(const siginfo_t *info)
 {
+    int was_cancelable;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &was_cancelable);
     unsigned half = enter();
     struct awi_slot *slot = NULL;
     int state = atomic_load(&awi_sampler.state);
@@ -189,5 +191,6 @@ bool awi_sampler_drop(const siginfo_t *info)
         awi_slot_timer_again(slot);
     }
     atomic_fetch_sub(&awi_sampler.inside[half], 1);
+    pthread_setcancelstate(was_cancelable, NULL);
     return origin != FOREIGN;
 }

@@ -110,13 +110,12 @@ static bool take_signal(void)
 static void give_signal_back(void)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN };
-    bool is_ours = awi_control_is_handler_ours();
-    if (is_ours)
-        sigaction(SIGPROF, &ignore, NULL);
     for (unsigned half = 0; half < AWI_HALVES; ++half)
         awi_control_wait_until_left(half);
-    if (is_ours)
-        sigaction(SIGPROF, &awi_sampler.found, NULL);
+    if (!awi_control_is_handler_ours())
+        return;
+    sigaction(SIGPROF, &ignore, NULL);
+    sigaction(SIGPROF, &awi_sampler.found, NULL);
 }
 
 static void release_slots(void)

@@ -14,10 +14,11 @@
 unsigned awi_unwind(const void *context, uint64_t *pcs, unsigned max, bool *is_truncated);
 
 /*
- * The two ways in which it does that. By rules: 0, if some frame on the way cannot be put in a rule. By the
- * compiler's unwinder: any frame that has call-frame information.
+ * The two ways in which it does that. By rules: not whole, if it ends at a frame that cannot be put in a
+ * rule. By the compiler's unwinder: any frame that has call-frame information.
  */
-unsigned awi_unwind_by_rules(const void *context, uint64_t *pcs, unsigned max, bool *is_truncated);
+unsigned awi_unwind_by_rules(const void *context, uint64_t *pcs, unsigned max, bool *is_truncated,
+                             bool *is_whole);
 unsigned awi_unwind_by_libgcc(const void *context, uint64_t *pcs, unsigned max, bool *is_truncated);
 
 /*

@@ -8,6 +8,7 @@
 #include <unwind.h>
 
 #include "../../engine/context.h"
+#include "frame_rule.h"
 #include "unwind.h"
 
 struct walk {
@@ -31,7 +32,7 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
         walk->is_truncated = true;
         return _URC_END_OF_STACK;
     }
-    walk->pcs[walk->depth++] = was_interrupted ? pc : pc - 1;
+    walk->pcs[walk->depth++] = was_interrupted || awi_is_signal_return(pc) ? pc : pc - 1;
     return _URC_NO_REASON;
 }
 

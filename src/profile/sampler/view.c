@@ -52,7 +52,9 @@ static void empty_half(unsigned half)
             record->taken_ns = record->looked_ns;
         add_to_taken(counts);
         memset((void *)counts, 0, sizeof *counts);
-        if (!has_ended)
+        /* What it had counted in the other half before it was found ended is for the next snapshot. */
+        struct awi_counts *others = &record->counts[1 - half];
+        if (!has_ended || atomic_load(&others->samples) + atomic_load(&others->lost) > 0)
             continue;
         recording->head->ended_ns += record->looked_ns;
         atomic_store(&record->state, AWI_THREAD_FREE);

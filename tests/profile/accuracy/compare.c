@@ -89,7 +89,9 @@ static void compare(int signo, siginfo_t *info, void *context)
     const int saved = errno;
     bool is_truncated;
     now.ours.depth = awi_unwind(context, now.ours.pcs, COMPARE_DEPTH, &is_truncated);
-    if (awi_unwind_by_rules(context, now.libgcc.pcs, COMPARE_DEPTH, &is_truncated) != 0)
+    bool is_whole;
+    awi_unwind_by_rules(context, now.libgcc.pcs, COMPARE_DEPTH, &is_truncated, &is_whole);
+    if (is_whole)
         compare_counts.by_rules++;
     now.libgcc.depth = awi_unwind_by_libgcc(context, now.libgcc.pcs, COMPARE_DEPTH, &is_truncated);
     enum compare_result result;

@@ -19,6 +19,8 @@ __attribute__((visibility("default"))) unsigned oracle_walk(void *context, uint6
             break;
         /* True of the frame that was interrupted, beyond the kernel's. */
         const int was_interrupted = depth == 0 || unw_is_signal_frame(&cursor) > 0;
+        if (was_interrupted && depth > 0)
+            ++pcs[depth - 1]; /* what the handler returns to: nothing calls there */
         pcs[depth++] = was_interrupted ? ip : ip - 1;
     } while (depth < max && unw_step(&cursor) > 0);
     return depth;

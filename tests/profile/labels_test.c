@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * labels_test.c: threads that push labels at the same moment: sets are looked for without a lock, and equal
+ * ones have one number all the same.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "check_main.h"
+#include "profile/labels.h"
+#include "profile/sampler/state.h"
+#include "signal_fixture.h"
+
+#define THREADS 4u
+#define ROUNDS 500u
+
+struct pusher {
+    pthread_t thread;
+    uint32_t outer[ROUNDS];
+    uint32_t inner[ROUNDS];
+    bool has_failed;
+};
+
+/* All push at the same moment. */
+static atomic_uint arrived;
+
+static void meet(unsigned round)
+{
+    atomic_fetch_add(&arrived, 1);
+    while (atomic_load(&arrived) < (round + 1) * THREADS)
+        sched_yield();
+}
+
+static void *push(void *arg)
+{
+    struct pusher *pusher = arg;
+    for (unsigned i = 0; i < ROUNDS; ++i) {
+        char value[16];
+        snprintf(value, sizeof value, "%u", i);
+        meet(i);
+        pusher->has_failed |= aw_profile_label_push("round", value) != 0;
+        pusher->outer[i] = atomic_load(&awi_thread_label);
+        pusher->has_failed |= aw_profile_label_push("inner", "") != 0;
+        pusher->inner[i] = atomic_load(&awi_thread_label);
+        pusher->has_failed |=
+            aw_profile_label_pop() != 0 || atomic_load(&awi_thread_label) != pusher->outer[i];
+        pusher->has_failed |= aw_profile_label_pop() != 0 || atomic_load(&awi_thread_label) != 0;
+    }
+    return NULL;
+}
+
+static void expect_set(const struct awi_label *label, uint32_t parent, const char *key, const char *value)
+{
+    ck_assert_uint_eq(label->parent, parent);
+    ck_assert_str_eq(label->key, key);
+    ck_assert_str_eq(label->value, value);
+}
+
+START_TEST(equal_sets_have_equal_numbers)
+{
+    static struct pusher pushers[THREADS];
+    static struct awi_label labels[AWI_LABELS_MAX + 1];
+    for (unsigned i = 0; i < THREADS; ++i)
+        ck_assert_int_eq(pthread_create(&pushers[i].thread, NULL, push, &pushers[i]), 0);
+    for (unsigned i = 0; i < THREADS; ++i) {
+        ck_assert_int_eq(pthread_join(pushers[i].thread, NULL), 0);
+        ck_assert(!pushers[i].has_failed);
+    }
+    ck_assert_uint_eq(awi_labels_copy(labels, AWI_LABELS_MAX + 1), 1 + 2 * ROUNDS);
+    for (unsigned i = 0; i < ROUNDS; ++i) {
+        char value[16];
+        snprintf(value, sizeof value, "%u", i);
+        for (unsigned thread = 1; thread < THREADS; ++thread) {
+            ck_assert_uint_eq(pushers[thread].outer[i], pushers[0].outer[i]);
+            ck_assert_uint_eq(pushers[thread].inner[i], pushers[0].inner[i]);
+        }
+        expect_set(&labels[pushers[0].outer[i]], 0, "round", value);
+        expect_set(&labels[pushers[0].inner[i]], pushers[0].outer[i], "inner", "");
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("profile labels");
+    TCase *labels = signal_case(suite, "labels");
+    tcase_add_test(labels, equal_sets_have_equal_numbers);
+    return run_suite(suite);
+}
