@@ -73,6 +73,7 @@ grep 'not sampled' errors && fail 'many threads'
 # A module that is loaded later is named, and may go.
 status 0 "$prof" -o module.folded -- "$subject" module 300 "$programs/prof_module.so"
 took 240 3000 burn_in_module module.folded
+
 # Processes that outlive aw-prof leave nothing behind, and go on.
 cat >survivors <<'END'
 for each in 1 2; do

@@ -10,11 +10,12 @@
 
 #include "check_main.h"
 #include "profile/labels.h"
+#include "profile/sampler/sampler.h"
 #include "profile/sampler/state.h"
 #include "signal_fixture.h"
 
-#define THREADS 4u
-#define ROUNDS 500u
+#define THREADS 3u
+#define ROUNDS 2000u /* two sets each */
 
 struct pusher {
     pthread_t thread;
@@ -23,14 +24,16 @@ struct pusher {
     bool has_failed;
 };
 
-/* All push at the same moment. */
 static atomic_uint arrived;
 
+/* All push at the same moment; on a machine with fewer processors, some of them. */
 static void meet(unsigned round)
 {
     atomic_fetch_add(&arrived, 1);
-    while (atomic_load(&arrived) < (round + 1) * THREADS)
-        sched_yield();
+    for (unsigned tries = 0; atomic_load(&arrived) < (round + 1) * THREADS; ++tries) {
+        if (tries > 2000)
+            sched_yield();
+    }
 }
 
 static void *push(void *arg)
@@ -82,10 +85,36 @@ START_TEST(equal_sets_have_equal_numbers)
 }
 END_TEST
 
+static void *push_one(void *arg)
+{
+    uint32_t *set = arg;
+    if (aw_profile_label_push("waits", "for the lock") == 0)
+        *set = atomic_load(&awi_thread_label);
+    return NULL;
+}
+
+/* None has found it, and all make it, one after another. */
+START_TEST(who_had_to_wait_for_the_lock_looks_again)
+{
+    pthread_t threads[THREADS];
+    uint32_t sets[THREADS] = { 0 };
+    awi_sampler_lock();
+    for (unsigned i = 0; i < THREADS; ++i)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, push_one, &sets[i]), 0);
+    pass_ms(50);
+    awi_sampler_unlock();
+    for (unsigned i = 0; i < THREADS; ++i)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    for (unsigned i = 0; i < THREADS; ++i)
+        ck_assert_uint_eq(sets[i], 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("profile labels");
     TCase *labels = signal_case(suite, "labels");
     tcase_add_test(labels, equal_sets_have_equal_numbers);
+    tcase_add_test(labels, who_had_to_wait_for_the_lock_looks_again);
     return run_suite(suite);
 }

@@ -15,8 +15,6 @@
 #include "registry.h"
 #include "state.h"
 
-#define NS_PER_SEC UINT64_C(1000000000)
-
 struct awi_control awi_control;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,13 +22,6 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* Of who holds the lock. */
 static int saved_errno;
 static sigset_t saved_mask;
-
-uint64_t awi_control_now(void)
-{
-    struct timespec now = { 0 };
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 void *awi_control_allocate(size_t bytes)
 {
@@ -53,7 +44,6 @@ bool awi_sampler_is_on(void)
     return awi_control_state() != AWI_SAMPLER_OFF;
 }
 
-/* Until no handler is in this half. One that was interrupted in it by the scheduler takes its time. */
 void awi_control_wait_until_left(unsigned half)
 {
     for (unsigned tries = 0; atomic_load(&awi_sampler.inside[half]) != 0; ++tries) {

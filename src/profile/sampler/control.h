@@ -28,9 +28,6 @@ void awi_control_enter(void);
 int awi_control_leave(int result);
 int awi_control_state(void);
 
-/* CLOCK_MONOTONIC, in nanoseconds. */
-uint64_t awi_control_now(void);
-
 /* Zeroed memory for munmap, or NULL. */
 void *awi_control_allocate(size_t bytes);
 size_t awi_control_slots_bytes(void);

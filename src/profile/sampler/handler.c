@@ -159,9 +159,9 @@ static void hand_on(int signo, siginfo_t *info, void *context)
 void awi_sampler_handle(int signo, siginfo_t *info, void *context)
 {
     int saved = errno;
-    int was_cancelable;
+    int cancel_type;
     /* No mask keeps libc's own signal out; a cancellation that comes now is acted upon below. */
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &was_cancelable);
+    pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &cancel_type);
     unsigned half = enter();
     int state = atomic_load(&awi_sampler.state);
     struct awi_slot *slot = NULL;
@@ -171,7 +171,7 @@ void awi_sampler_handle(int signo, siginfo_t *info, void *context)
     else if (origin == OURS && state == AWI_SAMPLER_RUNNING)
         tick(slot, half, info, context);
     atomic_fetch_sub(&awi_sampler.inside[half], 1);
-    pthread_setcancelstate(was_cancelable, NULL);
+    pthread_setcanceltype(cancel_type, NULL);
     if (origin == FOREIGN)
         hand_on(signo, info, context);
     errno = saved;
@@ -179,8 +179,8 @@ void awi_sampler_handle(int signo, siginfo_t *info, void *context)
 
 bool awi_sampler_drop(const siginfo_t *info)
 {
-    int was_cancelable;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &was_cancelable);
+    int cancel_type;
+    pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &cancel_type);
     unsigned half = enter();
     struct awi_slot *slot = NULL;
     int state = atomic_load(&awi_sampler.state);
@@ -191,6 +191,6 @@ bool awi_sampler_drop(const siginfo_t *info)
         awi_slot_timer_again(slot);
     }
     atomic_fetch_sub(&awi_sampler.inside[half], 1);
-    pthread_setcancelstate(was_cancelable, NULL);
+    pthread_setcanceltype(cancel_type, NULL);
     return origin != FOREIGN;
 }

@@ -4,7 +4,7 @@
  * pointers, so that another process can read it from a file after the writer has died at any instruction:
  * whatever is published is whole.
  *
- * Written by the sampler (handler and threads.c); read by freeze.c.
+ * Written by the sampler (its handler and control functions); read by freeze.c.
  */
 #ifndef AWI_PROFILE_RECORDING_H
 #define AWI_PROFILE_RECORDING_H

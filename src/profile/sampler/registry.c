@@ -144,3 +144,16 @@ void awi_registry_each(void (*visit)(int32_t tid, void *arg), void *arg)
     }
     closedir(tasks);
 }
+
+static void count_thread(int32_t tid, void *arg)
+{
+    (void)tid;
+    ++*(unsigned *)arg;
+}
+
+unsigned awi_registry_count(void)
+{
+    unsigned count = 0;
+    awi_registry_each(count_thread, &count);
+    return count;
+}

@@ -29,6 +29,9 @@ void awi_registry_name(int32_t tid, char name[AWI_NAME_BYTES]);
 /* The inode of this process's PID namespace; 0: not known. */
 uint64_t awi_registry_pid_namespace(void);
 
+/* How many threads there are, as far as /proc says. */
+unsigned awi_registry_count(void);
+
 /* Calls visit for every thread of the process. Without /proc: for the calling one. */
 void awi_registry_each(void (*visit)(int32_t tid, void *arg), void *arg);
 

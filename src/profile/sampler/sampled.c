@@ -21,7 +21,6 @@ void awi_sampled_begin(struct awi_slot *slot)
         awi_slot_timer_start(slot);
 }
 
-/* What the slot's thread has used so far. */
 uint64_t awi_sampled_used(const struct awi_slot *slot)
 {
     const struct awi_thread_record *record = slot->record;
@@ -55,7 +54,6 @@ void awi_sampled_end(struct awi_slot *slot)
     slot->record->running_since_ns = 0;
 }
 
-/* Its thread has ended, or wants to be left alone. */
 void awi_sampled_close(struct awi_slot *slot)
 {
     uint64_t now = 0;
@@ -104,12 +102,6 @@ static void add_if_new(int32_t tid, void *arg)
         awi_sampled_add(tid);
 }
 
-static void count_thread(int32_t tid, void *arg)
-{
-    (void)tid;
-    ++*(unsigned *)arg;
-}
-
 /* The one interval timer will not do for two threads. */
 void awi_sampled_leave_itimer(void)
 {
@@ -132,9 +124,7 @@ void awi_sampled_leave_itimer(void)
 /* Threads that have not registered are found here. */
 void awi_sampled_find(void)
 {
-    unsigned threads = 0;
-    awi_registry_each(count_thread, &threads);
-    if (threads > 1 && atomic_load(&awi_sampler.uses_itimer))
+    if (atomic_load(&awi_sampler.uses_itimer) && awi_registry_count() > 1)
         awi_sampled_leave_itimer();
     awi_registry_each(add_if_new, NULL);
 }

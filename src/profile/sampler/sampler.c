@@ -22,12 +22,6 @@ const struct sigaction *awi_sampler_found(void)
     return &awi_sampler.found;
 }
 
-static void count_thread(int32_t tid, void *arg)
-{
-    (void)tid;
-    ++*(unsigned *)arg;
-}
-
 /* The kernel's tick, at which its CPU timers run. */
 static uint64_t tick_ns(void)
 {
@@ -66,7 +60,7 @@ static void write_head(const struct awi_sampler_options *options)
     head->pid = (int32_t)getpid();
     head->pid_namespace = awi_registry_pid_namespace();
     head->started_realtime_ns = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
-    head->started_ns = awi_control.resumed_ns = awi_control_now();
+    head->started_ns = awi_control.resumed_ns = awi_slot_now();
     ssize_t bytes = readlink("/proc/self/exe", head->program, sizeof head->program - 1);
     head->program[bytes > 0 ? bytes : 0] = '\0';
     awi_recording_publish(&awi_sampler.recording);
@@ -145,11 +139,8 @@ static int begin(const struct awi_sampler_options *options)
     atomic_fetch_add(&awi_sampler.generation, 1);
     atomic_store(&awi_sampler.active, 0);
 
-    unsigned threads = 0;
-    if (!options->has_only_posix_timers)
-        awi_registry_each(count_thread, &threads);
-    bool uses_itimer = threads == 1 && options->clock == AW_PROFILE_CPU && !options->has_only_posix_timers &&
-                       awi_itimer_is_free();
+    bool uses_itimer = options->clock == AW_PROFILE_CPU && !options->has_only_posix_timers &&
+                       awi_itimer_is_free() && awi_registry_count() == 1;
     atomic_store(&awi_sampler.uses_itimer, uses_itimer);
     awi_unwind_warm();
     awi_control.is_counting = false;
@@ -170,7 +161,7 @@ static int begin(const struct awi_sampler_options *options)
 
 static void go_on(bool is_to_find)
 {
-    awi_control.resumed_ns = awi_control_now();
+    awi_control.resumed_ns = awi_slot_now();
     atomic_store(&awi_sampler.state, AWI_SAMPLER_RUNNING);
     if (is_to_find)
         awi_sampled_find();
@@ -197,7 +188,7 @@ static void halt(int next)
             awi_sampled_end(&awi_sampler.slots[i]);
     }
     awi_control.is_counting = false;
-    atomic_fetch_add(&head->elapsed_ns, awi_control_now() - awi_control.resumed_ns);
+    atomic_fetch_add(&head->elapsed_ns, awi_slot_now() - awi_control.resumed_ns);
 }
 
 int awi_sampler_start(const struct awi_sampler_options *options)

@@ -123,6 +123,13 @@ static struct timespec timespec_of(uint64_t ns)
     return (struct timespec){ .tv_sec = (time_t)(ns / NS_PER_SEC), .tv_nsec = (long)(ns % NS_PER_SEC) };
 }
 
+uint64_t awi_slot_now(void)
+{
+    struct timespec now = { 0 };
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return nanoseconds(now);
+}
+
 bool awi_slot_clock(const struct awi_slot *slot, uint64_t *now_ns)
 {
     struct timespec now;
@@ -161,13 +168,6 @@ int awi_slot_timer_create(struct awi_slot *slot)
     return 0;
 }
 
-static uint64_t monotonic(void)
-{
-    struct timespec now = { 0 };
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return nanoseconds(now);
-}
-
 static void set(struct awi_slot *slot, int flags, uint64_t value_ns, uint64_t interval_ns)
 {
     struct itimerspec spec = { .it_interval = timespec_of(interval_ns), .it_value = timespec_of(value_ns) };
@@ -185,7 +185,7 @@ void awi_slot_timer_start(struct awi_slot *slot)
     if (awi_sampler.clock != AW_PROFILE_WALL) {
         set(slot, 0, first, awi_sampler.period_ns);
     } else {
-        slot->due_ns = monotonic() + first;
+        slot->due_ns = awi_slot_now() + first;
         awi_slot_timer_again(slot);
     }
 }
@@ -202,7 +202,7 @@ static uint64_t interval(struct awi_slot *slot)
  */
 uint64_t awi_slot_timer_pass(struct awi_slot *slot)
 {
-    uint64_t now = monotonic();
+    uint64_t now = awi_slot_now();
     uint64_t due = slot->due_ns;
     if (now > due + 1000 * awi_sampler.period_ns)
         slot->due_ns += (now - due) / awi_sampler.period_ns * awi_sampler.period_ns;

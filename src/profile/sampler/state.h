@@ -80,6 +80,9 @@ struct awi_slot *awi_slot_find(int32_t tid);
 /* Gives a thread a slot, without a timer; NULL: there is none left. AS-Safe. */
 struct awi_slot *awi_slot_claim(int32_t tid);
 
+/* CLOCK_MONOTONIC, in nanoseconds. AS-Safe. */
+uint64_t awi_slot_now(void);
+
 /* The slot's thread's own time of the sampler's clock; false: it has ended. */
 bool awi_slot_clock(const struct awi_slot *slot, uint64_t *now_ns);
 

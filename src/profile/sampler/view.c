@@ -120,7 +120,7 @@ uint64_t awi_sampler_elapsed(const struct awi_recording *recording)
 {
     uint64_t elapsed = atomic_load(&recording->head->elapsed_ns);
     return awi_control.is_counting && recording->head == awi_sampler.recording.head
-               ? elapsed + awi_control_now() - awi_control.resumed_ns
+               ? elapsed + awi_slot_now() - awi_control.resumed_ns
                : elapsed;
 }
 
