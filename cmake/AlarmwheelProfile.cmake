@@ -21,8 +21,8 @@ set(alarmwheel_sampler_sources
   src/profile/sampler/call_frame.c
   src/profile/sampler/frame_rule.c
   src/profile/sampler/lasting.c
-  src/profile/sampler/unwind.c
-  src/profile/sampler/unwind_libgcc.c
+  src/profile/sampler/walk.c
+  src/profile/sampler/walk_libgcc.c
   src/profile/sampler/handler.c
   src/profile/sampler/slot.c
   src/profile/sampler/registry.c

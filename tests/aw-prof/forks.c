@@ -22,7 +22,7 @@ BURNER(burn_child)
 #define FORK_RAW fork
 #endif
 
-#define FORKS 300
+#define FORKS 800
 
 static volatile sig_atomic_t forks;
 

@@ -7,7 +7,7 @@
 #include "preload.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <ucontext.h>
 
 #include "../../profile/sampler/sampler.h"
@@ -18,7 +18,16 @@ struct start {
         thrd_start_t c11;
     } routine;
     void *argument;
+    atomic_bool is_taken; /* of the pool */
 };
+
+/*
+ * Of threads that are about to start: an allocator may not be entered here, since a handler of the program's
+ * may come meanwhile and fork, for which glibc takes the allocator's locks.
+ */
+#define STARTS 256u
+static struct start starts[STARTS];
+static atomic_uint next_start;
 
 /* Of the running thread: SIGPROF was let through although it is blocked for the program. */
 static _Thread_local bool was_let_through __attribute__((tls_model("initial-exec")));
@@ -52,10 +61,11 @@ bool awi_threads_block_again(void *context)
 /* The new thread is not to be cancelled in here. */
 static struct start enter_thread(void *argument)
 {
-    struct start start = *(struct start *)argument;
+    struct start *made = argument;
+    struct start start = { .routine = made->routine, .argument = made->argument };
     int was_cancelable = PTHREAD_CANCEL_ENABLE;
     int saved_errno = errno;
-    free(argument);
+    atomic_store(&made->is_taken, false);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &was_cancelable);
     awi_sampler_thread_add(NULL);
     awi_threads_let_through();
@@ -76,13 +86,19 @@ static int run_c11(void *argument)
     return start.routine.c11(start.argument);
 }
 
+/* NULL: the thread is not sampled from its beginning. */
 static struct start *make_start(void *argument)
 {
-    struct start *start =
-        awi_sampler_is_on() && awi_dispositions_is_own_process() ? malloc(sizeof *start) : NULL;
-    if (start != NULL)
+    if (!awi_sampler_is_on() || !awi_dispositions_is_own_process())
+        return NULL;
+    for (unsigned tries = 0; tries < STARTS; ++tries) {
+        struct start *start = &starts[atomic_fetch_add(&next_start, 1) % STARTS];
+        if (atomic_exchange(&start->is_taken, true))
+            continue;
         start->argument = argument;
-    return start;
+        return start;
+    }
+    return NULL;
 }
 
 /* libc names the parameters otherwise. NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
@@ -98,7 +114,7 @@ AWI_INTERPOSED int pthread_create(pthread_t *thread, const pthread_attr_t *attri
     start->routine.posix = routine;
     int error = awi_libc()->pthread_create(thread, attributes, run_posix, start);
     if (error != 0)
-        free(start);
+        atomic_store(&start->is_taken, false);
     return error;
 }
 
@@ -112,7 +128,7 @@ AWI_INTERPOSED int thrd_create(thrd_t *thread, thrd_start_t routine, void *argum
     start->routine.c11 = routine;
     int error = awi_libc()->thrd_create(thread, run_c11, start);
     if (error != thrd_success)
-        free(start);
+        atomic_store(&start->is_taken, false);
     return error;
 }
 

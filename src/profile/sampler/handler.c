@@ -9,7 +9,7 @@
 
 #include "stacks.h"
 #include "state.h"
-#include "unwind.h"
+#include "walk.h"
 
 struct awi_sampler awi_sampler;
 _Thread_local struct awi_self awi_self __attribute__((tls_model("initial-exec")));

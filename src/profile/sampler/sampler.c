@@ -13,7 +13,7 @@
 #include "../../guard/object.h"
 #include "control.h"
 #include "registry.h"
-#include "unwind.h"
+#include "walk.h"
 
 #define NS_PER_SEC UINT64_C(1000000000)
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "oracle.h"
-#include "profile/sampler/unwind.h"
+#include "profile/sampler/walk.h"
 
 struct compare_counts compare_counts;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unwind_libgcc.c: walks by _Unwind_Backtrace, which takes no lock where this profiler is supported, and sees
+ * walk_libgcc.c: walks by _Unwind_Backtrace, which takes no lock where this profiler is supported, and sees
  * through signal frames. The frames of the handler come first, and are passed over up to the interrupted
  * instruction; where the walk does not get there, that instruction alone is the stack.
  */
@@ -9,7 +9,7 @@
 
 #include "../../engine/context.h"
 #include "frame_rule.h"
-#include "unwind.h"
+#include "walk.h"
 
 struct walk {
     uintptr_t interrupted;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unwind.c: walks a stack by frame rules, which are found once for an address and then kept in a table: a
+ * walk.c: walks a stack by frame rules, which are found once for an address and then kept in a table: a
  * frame costs a look into it and two loads. A stack with a frame that no rule can say is walked by the
  * compiler's unwinder, from its beginning.
  *
@@ -9,7 +9,7 @@
  * another does not find its address in them. Of an object that may be unloaded, and another be loaded in its
  * place, its identity is mixed in as well.
  */
-#include "unwind.h"
+#include "walk.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* unwind.h: the stack of interrupted code, walked in the signal handler. */
-#ifndef AWI_PROFILE_UNWIND_H
-#define AWI_PROFILE_UNWIND_H
+/* walk.h: the stack of interrupted code, walked in the signal handler. */
+#ifndef AWI_PROFILE_WALK_H
+#define AWI_PROFILE_WALK_H
 
 #include <stdbool.h>
 #include <stdint.h>
