@@ -855,7 +855,8 @@ int main(void)
     tcase_add_loop_test(returned, recorded_before, 0, VARIANTS);
     tcase_add_loop_test(returned, real_time_values_in_order, 0, VARIANTS);
     tcase_add_loop_test(returned, out_of_the_middle_of_the_queue, 0, VARIANTS);
-    tcase_add_loop_test(returned, comes_to_another_thread, 0, VARIANTS);
+    if (!UNDER_TSAN) /* which may hold a signal back in a thread that only sleeps */
+        tcase_add_loop_test(returned, comes_to_another_thread, 0, VARIANTS);
     tcase_add_loop_test(returned, one_si_code_on_every_way, 0, VARIANTS);
     tcase_add_loop_test(returned, child_that_ended, 0, VARIANTS);
     tcase_add_loop_test(returned, never_early, 0, VARIANTS);
