@@ -9,10 +9,10 @@ check() {
     rm -f out.folded
     status "$2" "$prof" -c "$3" -o out.folded -- "$subject" "$1" 300
     [ -s out.folded ] || fail "$1: no profile"
-    # Of a process that was killed the wall's timers tell what they were set to, not how late they came; and the
-    # kernel finds user time by looking at its ticks.
-    low=240
-    [ "$3" != cpu ] && low=80
+    # A process that ends in good order has looked at its clock. Of another one only the timers have told, up to
+    # the last tick that found it running; and user time is found by ticks anyway.
+    low=80
+    case $1-$3 in normal-cpu | exit-cpu | normal-wall | exit-wall) low=240 ;; esac
     took $low 60000 burn_alpha out.folded || echo "... of $1 with the clock $3"
 }
 
