@@ -6,7 +6,7 @@
 
 # Exec ends the profile, and nothing else.
 status 0 "$prof" -o exec.folded -- "$subject" exec 300 "$subject" normal 200
-took 240 3000 burn_alpha exec.folded
+took 80 3000 burn_alpha exec.folded
 # ... however often, at however high a rate: the kernel deletes timers and what they have sent.
 for clock in wall cpu; do
     status 0 "$prof" -q -F 4000 -c $clock -o exec.folded -- "$programs/prof_again" 300 >output
@@ -29,8 +29,8 @@ status 0 "$prof" --follow -o fork.folded -- "$subject" fork 300
 set -- fork.[0-9]*.folded
 [ $# -eq 2 ] || fail "a fork, followed: $*"
 cat "$@" >both
-took 240 3000 burn_alpha both
-took 240 3000 burn_child both
+took 80 3000 burn_alpha both
+took 80 3000 burn_child both
 grep -l burn_child "$@" | xargs grep -q burn_alpha && fail 'the child has its parent in its profile'
 
 status 0 "$prof" --follow -o become.folded -- "$subject" exec 300 "$subject" fork 200
