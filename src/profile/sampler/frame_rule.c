@@ -137,6 +137,14 @@ static const struct awi_frame_rule complex_rule = { .kind = AWI_RULE_COMPLEX };
 static const struct awi_frame_rule signal_rule = { .kind = AWI_RULE_SIGNAL };
 static const struct awi_frame_rule end_rule = { .kind = AWI_RULE_END };
 
+/* Is that what a signal handler returns to, as libc has it: mov $15, %rax; syscall? */
+static bool returns_from_signal(uintptr_t address, const struct dl_find_object *object)
+{
+    static const uint8_t code[] = { 0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05 };
+    return (uintptr_t)object->dlfo_map_end - address >= sizeof code &&
+           memcmp((const void *)address, code, sizeof code) == 0;
+}
+
 /* The function's entry covers the address: interprets it. */
 static struct awi_frame_rule interpret(const uint8_t *entry, const struct dl_find_object *object,
                                        uintptr_t pc)
@@ -156,7 +164,7 @@ static struct awi_frame_rule interpret(const uint8_t *entry, const struct dl_fin
     if (pc - start >= bytes)
         return end_rule; /* between functions that the table knows */
     if (common.is_signal_frame)
-        return awi_is_signal_return(pc + 1) ? signal_rule : complex_rule;
+        return returns_from_signal(pc + 1, object) ? signal_rule : complex_rule;
     if (common.has_augmentation)
         awi_cfi_skip(&reader, awi_cfi_uleb(&reader));
     if (reader.is_bad)
@@ -178,13 +186,6 @@ struct search_table {
         int32_t entry;
     } pairs[];
 };
-
-/* As libc has it: mov $15, %rax; syscall. */
-bool awi_is_signal_return(uintptr_t address)
-{
-    static const uint8_t code[] = { 0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05 };
-    return memcmp((const void *)address, code, sizeof code) == 0;
-}
 
 struct awi_frame_rule awi_frame_rule_find(uintptr_t pc)
 {
@@ -212,12 +213,6 @@ struct awi_frame_rule awi_frame_rule_find(uintptr_t pc)
 }
 
 #else
-
-bool awi_is_signal_return(uintptr_t address)
-{
-    (void)address;
-    return false;
-}
 
 struct awi_frame_rule awi_frame_rule_find(uintptr_t pc)
 {

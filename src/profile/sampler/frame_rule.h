@@ -30,9 +30,6 @@ struct awi_frame_rule {
     int32_t cfa;
 };
 
-/* Is that what a signal handler returns to? Nothing has called it: its address is exact. AS-Safe. */
-bool awi_is_signal_return(uintptr_t address);
-
 /* The rule at an address within an instruction. */
 struct awi_frame_rule awi_frame_rule_find(uintptr_t pc);
 

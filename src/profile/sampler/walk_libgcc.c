@@ -32,7 +32,9 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
         walk->is_truncated = true;
         return _URC_END_OF_STACK;
     }
-    walk->pcs[walk->depth++] = was_interrupted || awi_is_signal_return(pc) ? pc : pc - 1;
+    /* Nothing has called what a signal handler returns to: its address is exact. */
+    bool is_exact = was_interrupted || awi_frame_rule_find(pc - 1).kind == AWI_RULE_SIGNAL;
+    walk->pcs[walk->depth++] = is_exact ? pc : pc - 1;
     return _URC_NO_REASON;
 }
 
