@@ -129,6 +129,10 @@ void awi_sampled_find(void)
     awi_registry_each(add_if_new, NULL);
 }
 
+/*
+ * All signals are blocked (awi_control_enter), so this thread's handler sees all of it or nothing; at the
+ * start it would not count anyway.
+ */
 void awi_sampled_know_self(void)
 {
     awi_self.has_ended = false;
