@@ -33,7 +33,8 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
         return _URC_END_OF_STACK;
     }
     /* Nothing has called what a signal handler returns to: its address is exact. */
-    bool is_exact = was_interrupted || awi_frame_rule_find(pc - 1).kind == AWI_RULE_SIGNAL;
+    struct awi_frame_rule rule = awi_frame_rule_find(pc - 1);
+    bool is_exact = was_interrupted != 0 || rule.kind == AWI_RULE_SIGNAL;
     walk->pcs[walk->depth++] = is_exact ? pc : pc - 1;
     return _URC_NO_REASON;
 }
