@@ -25,6 +25,17 @@ uint64_t tally_time_ns(const struct aw_profile *profile, int32_t tid)
     return sum;
 }
 
+uint64_t tally_time_ns_within(const struct aw_profile *profile, int32_t tid, const struct tally_range *range)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < profile->samples_count; i++) {
+        const struct awi_sample *sample = &profile->samples[i];
+        if (is_of(profile, sample, tid) && tally_is_within(range, sample->pcs, sample->depth))
+            sum += sample->time_ns;
+    }
+    return sum;
+}
+
 uint64_t tally_count(const struct aw_profile *profile, int32_t tid)
 {
     uint64_t sum = 0;

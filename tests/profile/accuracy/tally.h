@@ -30,6 +30,7 @@ bool tally_is_within(const struct tally_range *range, const uint64_t *pcs, unsig
 uint64_t tally_time_ns(const struct aw_profile *profile, int32_t tid);
 uint64_t tally_count(const struct aw_profile *profile, int32_t tid);
 /* Of those, in whose stacks the function is. */
+uint64_t tally_time_ns_within(const struct aw_profile *profile, int32_t tid, const struct tally_range *range);
 uint64_t tally_count_within(const struct aw_profile *profile, int32_t tid, const struct tally_range *range);
 
 /* Starts a profile; false, with the reason said, if that fails. */
