@@ -195,9 +195,13 @@ static void serve_sleeper(struct run *run)
             traced_send_alarm(run);
     }
     traced_ready(run, true);
-    /* What the kernel passes on in the background takes a moment. */
-    for (unsigned turns = 0; turns < 500 && asleep(run, run->traced); turns++)
+    /* What the kernel passes on in the background (a terminal's bytes) takes a moment, or some time where
+     * others have the processor: the alarm is not to come before it. */
+    for (unsigned turns = 0; asleep(run, run->traced); turns++) {
+        if (real_seconds() - run->started_s > WATCHDOG_S / 2)
+            break;
         let_others_run(turns);
+    }
 }
 
 /*
