@@ -23,13 +23,13 @@ uint64_t awi_now_ns(void)
     return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
-/* Those that are taken by sigtimedwait. */
+/* Those that are taken by sigtimedwait: a child's, and what others send to aw-prof to reach the program. */
 static void waited_for(sigset_t *set)
 {
+    static const int signals[] = { SIGCHLD, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU };
     sigemptyset(set);
-    sigaddset(set, SIGCHLD);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGHUP);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; ++i)
+        sigaddset(set, signals[i]);
 }
 
 void awi_launch_take_signals(struct awi_launch *launch)
@@ -115,7 +115,7 @@ int awi_launch_start(struct awi_launch *launch, const struct awi_program *progra
 /* The terminal's own hang-up has reached the program already. */
 static void pass_on(const struct awi_launch *launch, int signo, const siginfo_t *info)
 {
-    if ((signo == SIGTERM || signo == SIGHUP) && info->si_code != SI_KERNEL)
+    if (signo != SIGCHLD && !(signo == SIGHUP && info->si_code == SI_KERNEL))
         kill(launch->pid, signo);
 }
 

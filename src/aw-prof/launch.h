@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * launch.h: starts the program, and waits for it. As time(1) does, aw-prof leaves the terminal's signals to
- * the program; SIGTERM and SIGHUP that are sent to aw-prof are passed on.
+ * the program; other signals that would end aw-prof are passed on.
  */
 #ifndef AWI_PROF_LAUNCH_H
 #define AWI_PROF_LAUNCH_H

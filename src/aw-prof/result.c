@@ -12,11 +12,20 @@
 #include "../profile/formats/output.h"
 #include "message.h"
 
+static bool check_standard_output(void)
+{
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
+    if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY)
+        return true;
+    awi_say("standard output: %s", strerror(EBADF));
+    return false;
+}
+
 bool awi_result_open(const char *name, struct awi_result *result)
 {
     *result = (struct awi_result){ .name = name, .fd = STDOUT_FILENO };
     if (strcmp(name, "-") == 0)
-        return true;
+        return check_standard_output();
     result->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
     result->is_new = result->fd >= 0;
     if (result->fd < 0 && errno == EEXIST)

@@ -59,4 +59,20 @@ wait $pid
 got=$?
 [ $got -eq 7 ] || fail "SIGHUP: $got"
 
+# An alarm that was set before aw-prof was executed, and those that a supervisor may send: USR1, USR2, ALRM, XCPU.
+for signal in 10 12 14 24; do
+    rm -f ready
+    "$prof" -o out.folded -- sh -c 'touch ready; exec sleep 60' 2>errors &
+    pid=$!
+    until [ -e ready ] || ! kill -0 $pid; do
+        sleep 0.1
+    done
+    kill -$signal $pid
+    wait $pid
+    got=$?
+    [ $got -eq $((128 + signal)) ] || fail "signal $signal: $got"
+    [ -f out.folded ] || fail "signal $signal: no profile"
+    rm -f out.folded
+done
+
 finish

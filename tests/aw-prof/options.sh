@@ -23,6 +23,8 @@ status 125 "$prof" report --frequency 10 a
 status 125 "$prof" -o no/such/folder/x.svg -- sh -c 'echo ran >ran'
 says 'no/such/folder/x.svg: No such file'
 status 125 "$prof" --follow -o no/such/folder/x.svg -- sh -c 'echo ran >ran'
+status 125 "$prof" -f folded -o - -- sh -c 'echo ran >ran' >&-
+says 'standard output: Bad file descriptor'
 [ ! -e ran ] || fail 'it ran'
 if [ -w /dev/full ]; then
     status 125 "$prof" -o /dev/full -- "$subject" normal 10
@@ -80,6 +82,10 @@ status 0 "$prof" report r.pb.gz >output
 grep -q 'burn_alpha' output || fail 'the report'
 status 0 "$prof" report -o r.folded r.pb.gz
 took 240 3000 burn_alpha r.folded
+status 1 "$prof" report - <&-
+says 'standard input: Bad file descriptor'
+status 1 "$prof" report r.pb.gz >&-
+says 'standard output: Bad file descriptor'
 status 0 "$prof" report -f svg - <r.pb.gz >output
 grep -q '<svg' output || fail 'a report from standard input'
 status 1 "$prof" report a.svg
