@@ -16,11 +16,12 @@ static int run_until_quit(const void *here)
     for (;;) {
         if ((awi_flags() & AWI_QUIT) != 0)
             return __atomic_load_n(&run_result, __ATOMIC_SEQ_CST);
-        if (aw_wheel_armed(awi_engine.wheel) == 0 && awi_engine.keeping == 0 &&
-            (awi_flags() & (AWI_CALLBACKS & ~AWI_TIMER)) == 0)
+        bool is_idle = aw_wheel_armed(awi_engine.wheel) == 0 && awi_engine.keeping == 0;
+        if (is_idle && (awi_flags() & (AWI_CALLBACKS & ~AWI_TIMER)) == 0)
             return 0;
+        /* A flag may be raised for nothing: a dispatch that a callback has ended leaves all of them. */
         bool foreign;
-        int result = awi_wait(NULL, 0, AW_FOREVER, true, &foreign, here);
+        int result = awi_wait(NULL, 0, is_idle ? 0 : AW_FOREVER, true, &foreign, here);
         if (result < 0 && !foreign)
             return result;
     }

@@ -328,6 +328,40 @@ START_TEST(quit_from_a_thread)
 }
 END_TEST
 
+static int refuse(void *arg)
+{
+    (void)arg;
+    return -7;
+}
+
+static int refuse_timer(struct aw_timer timer, void *arg)
+{
+    (void)timer;
+    return refuse(arg);
+}
+
+/* What has ended one run is not waited for by the next, which has nothing to wait for. */
+START_TEST(run_ends_after_one_that_was_ended)
+{
+    struct aw_timer timer;
+    start_variant(_i);
+    ck_assert_int_eq(aw_post(refuse, NULL), 0);
+    ck_assert_int_eq(aw_run(), -7);
+    ck_assert_int_eq(aw_run(), 0);
+    ck_assert_int_eq(aw_timer_create(&timer, refuse_timer, NULL), 0);
+    ck_assert_int_eq(aw_timer_arm(timer, AW_MS(1)), 0);
+    ck_assert_int_eq(aw_run(), -7);
+    ck_assert_int_eq(aw_run(), 0);
+    ck_assert_int_eq(aw_post(refuse, NULL), 0);
+    ck_assert_int_eq(aw_post(note_number, (void *)(uintptr_t)next_serial[0]), 0);
+    received = out_of_order = 0;
+    ck_assert_int_eq(aw_run(), -7);
+    ck_assert_int_eq(aw_run(), 0);
+    ck_assert_uint_eq(received, 1);
+    ck_assert_int_eq(aw_shutdown(), 0);
+}
+END_TEST
+
 static void *quit_for_ever(void *arg)
 {
     (void)arg;
@@ -375,5 +409,6 @@ int main(void)
     tcase_add_loop_test(ends, h11_shutdown_among_posters, 0, SOURCES);
     tcase_add_loop_test(ends, quit_from_a_thread, 0, SOURCES);
     tcase_add_loop_test(ends, quit_too_late_is_nobodys, 0, SOURCES);
+    tcase_add_loop_test(ends, run_ends_after_one_that_was_ended, 0, SOURCES);
     return run_suite(suite);
 }
