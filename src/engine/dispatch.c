@@ -25,6 +25,7 @@
 #include "../busy.h"
 #include "clock.h"
 #include "cover.h"
+#include "disposition.h"
 #include "engine.h"
 #include "guards.h"
 #include "post.h"
@@ -48,6 +49,8 @@ struct round {
 static void callback_begins(struct round *round)
 {
     AWI_STORE(awi.base, AWI_LOAD(awi.depth));
+    awi_order();
+    awi_disposition_settle();
     round->busy = awi_busy_frame;
     awi_busy_end(NULL);
     ++round->callbacks;

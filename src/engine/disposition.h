@@ -58,8 +58,8 @@ void awi_disposition_settle_slow(void);
 extern bool awi_restart_is_dropped __attribute__((visibility("hidden")));
 
 /*
- * Guards were left or told, or a shield was raised: if no expired guard is to interrupt any more, SA_RESTART
- * comes back.
+ * Guards were left or told, a shield was raised, or a callback begins: if no expired guard is to interrupt
+ * any more, SA_RESTART comes back.
  */
 static inline void awi_disposition_settle(void)
 {

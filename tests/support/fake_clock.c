@@ -15,8 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fake_fault.h"
-
 int __real_clock_gettime(clockid_t id, struct timespec *now);
 int __real_clock_getres(clockid_t id, struct timespec *resolution);
 int __real_setitimer(__itimer_which_t which, const struct itimerval *value, struct itimerval *old);
@@ -63,6 +61,36 @@ static struct timeval timeval_of(uint64_t ns)
 {
     return (struct timeval){ .tv_sec = (time_t)(ns / AW_SEC(1)),
                              .tv_usec = (suseconds_t)(ns % AW_SEC(1) / AW_US(1)) };
+}
+
+bool fake_is_posix(void)
+{
+    const char *alarm = getenv("AW_TEST_ALARM");
+    require(alarm == NULL || strcmp(alarm, "posix") == 0, "AW_TEST_ALARM can be posix, or not set\n");
+    return alarm != NULL;
+}
+
+struct aw_options fake_options(void)
+{
+    struct aw_options options = AW_OPTIONS_DEFAULT;
+    options.alarm = fake_is_posix() ? AW_ALARM_POSIX : AW_ALARM_ITIMER;
+    return options;
+}
+
+int fake_start(void)
+{
+    const struct aw_options options = fake_options();
+    return aw_init(fake_is_posix() ? &options : NULL);
+}
+
+int fake_signo(void)
+{
+    return fake_is_posix() ? SIGRTMIN + 6 : SIGALRM;
+}
+
+enum fault fake_programming(void)
+{
+    return fake_is_posix() ? FAULT_TIMER_SETTIME : FAULT_SETITIMER;
 }
 
 static void deliver(int signo, int code, union sigval value)
@@ -125,6 +153,7 @@ void fake_begin(void)
     sigset_t none;
     __real_setitimer(ITIMER_REAL, &stop, NULL);
     signal(SIGALRM, SIG_DFL);
+    signal(fake_signo(), SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     fake = (struct fake_clock){
@@ -175,6 +204,7 @@ int __wrap_setitimer(__itimer_which_t which, const struct itimerval *value, stru
 {
     if (!fake.on || which != ITIMER_REAL)
         return __real_setitimer(which, value, old);
+    require(!fake_is_posix(), "an engine takes ITIMER_REAL in a run with a POSIX timer\n");
     if (fault_strikes(FAULT_SETITIMER))
         return -1;
     require(is_valid(&value->it_value) && is_valid(&value->it_interval), "setitimer would say EINVAL\n");

@@ -14,6 +14,8 @@
 
 #include <alarmwheel/alarmwheel.h>
 
+#include "fake_fault.h"
+
 /* Not on a tick, not on a microsecond. */
 #define FAKE_START_NS (AW_SEC(1000) + 12345)
 #define FAKE_TICK_NS (UINT64_C(1) << 17)
@@ -37,6 +39,17 @@ struct fake_clock {
 };
 
 extern struct fake_clock fake;
+
+/*
+ * The alarm of this run of the tests: a POSIX timer with AW_TEST_ALARM=posix in the environment, else
+ * ITIMER_REAL. Options for it, aw_init with it, its signal, and the call that fails when it cannot be
+ * programmed. In a run with a POSIX timer an engine that takes ITIMER_REAL ends the test.
+ */
+bool fake_is_posix(void);
+struct aw_options fake_options(void);
+int fake_start(void);
+int fake_signo(void);
+enum fault fake_programming(void);
 
 /* Fixtures. Check leaves a SIGALRM handler of its own to its children: begin puts SIG_DFL there. */
 void fake_begin(void);

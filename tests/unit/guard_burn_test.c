@@ -14,7 +14,7 @@
 static void begin(void)
 {
     fake_begin();
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
 }
 
 static const unsigned kinds[] = { AW_GUARD_CPU, AW_GUARD_USER };

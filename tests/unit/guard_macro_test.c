@@ -10,7 +10,7 @@
 static void begin(void)
 {
     fake_begin();
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
 }
 
 static void expect_clean(void)
@@ -363,7 +363,7 @@ START_TEST(entering_fails)
         EXPECT(aw_guard_error(&guard), -ENODEV);
         ck_assert(!aw_guard_expired(&guard));
     }
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
     AW_GUARD(&guard, AW_MS(10), 1u << 31) {
         ++body;
     }

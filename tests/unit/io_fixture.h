@@ -43,7 +43,7 @@ static int runs;
 
 static inline void start(int way)
 {
-    struct aw_options options = AW_OPTIONS_DEFAULT;
+    struct aw_options options = fake_options();
     options.interrupt = way != 0 ? AW_INTERRUPT_RESTART : AW_INTERRUPT_STEP;
     EXPECT(aw_init(&options), 0);
     ck_assert_int_eq(pipe(pipe_ends), 0);

@@ -56,7 +56,7 @@ static void begin(void)
     memset(&seen, 0, sizeof seen);
     burnt_ns[AWI_USER_TIME] = AW_SEC(3);
     burnt_ns[AWI_ALL_TIME] = AW_SEC(5);
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
 }
 
 static struct itimerval value_of(uint64_t value_us, uint64_t interval_us)
@@ -511,7 +511,7 @@ START_TEST(a_thousand)
     EXPECT(aw_itimer_create(ITIMER_PROF, count_run, NULL), -ENOSPC);
     /* Gone with the engine; and there is room for as many in the next. */
     EXPECT(aw_shutdown(), 0);
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
     EXPECT(aw_itimer_delete(500), -EINVAL);
     for (int i = 0; i < CREATED_MAX; ++i)
         EXPECT(aw_itimer_create(i % 3, count_run, NULL), 3 + i);
@@ -601,7 +601,7 @@ static void new_engine(void)
 {
     expect_denied();
     memset(&seen, 0, sizeof seen);
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
     for (int id = 0; id < 3; ++id)
         expect_value(id, 0, 0);
     EXPECT(aw_itimer_delete(3), -EINVAL);
@@ -700,7 +700,7 @@ END_TEST
 START_TEST(h26_no_memory)
 {
     static char memory[1 << 16] __attribute__((aligned(64)));
-    struct aw_options options = AW_OPTIONS_DEFAULT;
+    struct aw_options options = fake_options();
     struct itimerval value = value_of(1000, 0), old;
     EXPECT(aw_shutdown(), 0);
     options.memory = memory;
@@ -731,7 +731,7 @@ START_TEST(h26_alarm_cannot_be_programmed)
     struct itimerval value = value_of(1000, 2000), old;
     EXPECT(aw_itimer_callback(ITIMER_REAL, see, &seen), 0);
     set(ITIMER_REAL, 50000, 3000);
-    fault_plan_always(FAULT_SETITIMER, EINVAL);
+    fault_plan_always(fake_programming(), EINVAL);
     memset(&old, 0x55, sizeof old);
     EXPECT(aw_setitimer(ITIMER_REAL, &value, &old), -EINVAL);
     ck_assert_int_eq(old.it_value.tv_sec, 0x5555555555555555);

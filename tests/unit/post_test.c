@@ -23,7 +23,7 @@ static void begin(void)
     runs = 0;
     last = 0;
     in_order = true;
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
 }
 
 static int count(void *arg)
@@ -229,7 +229,7 @@ START_TEST(dropped_by_shutdown)
     EXPECT(aw_post(count, NULL), 0);
     EXPECT(aw_shutdown(), 0);
     ck_assert_uint_eq(awi_pending, 0);
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
     EXPECT(aw_dispatch(0), 0);
     EXPECT(aw_post(count, NULL), 0);
     EXPECT(aw_dispatch(0), 1);
@@ -240,7 +240,7 @@ END_TEST
 static void dispatch_in_child(void)
 {
     EXPECT(aw_safepoint(), 0);
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
     EXPECT(aw_dispatch(0), 0);
     ck_assert_int_eq(runs, 0);
 }

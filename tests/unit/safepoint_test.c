@@ -42,7 +42,7 @@ static void begin(void)
 {
     fake_begin();
     runs = 0;
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
 }
 
 static void end(void)
@@ -165,7 +165,7 @@ START_TEST(h22_left_by_longjmp_then_other_calls)
         break;
     case 4:
         EXPECT(aw_shutdown(), 0);
-        EXPECT(aw_init(NULL), 0);
+        EXPECT(fake_start(), 0);
         other = new_timer(count, NULL);
         EXPECT(aw_timer_arm(other, AW_MS(10)), 0);
         EXPECT(aw_next(&ns), 1);
@@ -173,7 +173,7 @@ START_TEST(h22_left_by_longjmp_then_other_calls)
         EXPECT(aw_wait(AW_SEC(1)), 1);
         break;
     default:
-        EXPECT(aw_init(NULL), 0);
+        EXPECT(fake_start(), 0);
         EXPECT(aw_shutdown(), 1);
         EXPECT(aw_timer_arm(other, AW_MS(10)), 0);
         EXPECT(aw_wait(AW_SEC(1)), 1);
@@ -292,7 +292,7 @@ static int fork_inside(struct aw_timer timer, void *arg)
     if (child == 0) {
         fake.alarm_ns = AW_FOREVER;
         if (*(int *)arg != 0) {
-            EXPECT(aw_init(NULL), 0);
+            EXPECT(fake_start(), 0);
             EXPECT(aw_timer_arm(new_timer(count, NULL), AW_MS(10)), 0);
         }
         return *(int *)arg == 2 ? -5 : 0;
@@ -321,7 +321,7 @@ START_TEST(h18_forked_in_a_callback)
         if (mode == 0) {
             EXPECT(aw_dispatch(0), -ENODEV);
             EXPECT(aw_safepoint(), 0);
-            EXPECT(aw_init(NULL), 0);
+            EXPECT(fake_start(), 0);
             EXPECT(aw_timer_arm(new_timer(count, NULL), AW_MS(10)), 0);
         }
         EXPECT(aw_wait(AW_SEC(1)), 1);
@@ -369,7 +369,7 @@ START_TEST(h18_forked_under_run)
     if (child == 0) {
         ck_assert_int_eq(result, -ENODEV);
         if (mode == 0)
-            EXPECT(aw_init(NULL), 0);
+            EXPECT(fake_start(), 0);
         EXPECT(aw_quit(7), -EINVAL);
         struct aw_timer timer = new_timer(count, NULL);
         EXPECT(aw_timer_arm(timer, AW_MS(20)), 0);
@@ -472,8 +472,8 @@ END_TEST
 START_TEST(wait_ended_by_a_chained_signal)
 {
     EXPECT(aw_shutdown(), 0);
-    signal(SIGALRM, stranger);
-    EXPECT(aw_init(NULL), 0);
+    signal(fake_signo(), stranger);
+    EXPECT(fake_start(), 0);
     fake.asleep = fake_forge;
     EXPECT(aw_wait(AW_SEC(1)), -EINTR);
     ck_assert_uint_eq(fake.now_ns, FAKE_START_NS);
@@ -486,14 +486,14 @@ START_TEST(wait_with_the_alarm_blocked)
 {
     sigset_t set, mask;
     sigemptyset(&set);
-    sigaddset(&set, SIGALRM);
+    sigaddset(&set, fake_signo());
     sigprocmask(SIG_BLOCK, &set, NULL);
     EXPECT(aw_timer_arm(new_timer(count, NULL), AW_MS(10)), 0);
     uint64_t before = fake.now_ns;
     EXPECT(aw_wait(AW_FOREVER), 1);
     ck_assert_uint_le(fake.now_ns - before, AW_MS(20) + FAKE_TICK_NS);
     sigprocmask(SIG_BLOCK, NULL, &mask);
-    ck_assert_int_eq(sigismember(&mask, SIGALRM), 1);
+    ck_assert_int_eq(sigismember(&mask, fake_signo()), 1);
     ck_assert_int_eq(sigismember(&mask, SIGUSR1), 0);
 }
 END_TEST
@@ -507,7 +507,7 @@ START_TEST(wait_with_a_negative_callback)
         aw_wait(AW_FOREVER);
     sigset_t mask;
     sigprocmask(SIG_BLOCK, NULL, &mask);
-    ck_assert_int_eq(sigismember(&mask, SIGALRM), 0);
+    ck_assert_int_eq(sigismember(&mask, fake_signo()), 0);
     EXPECT(aw_wait(AW_MS(10)), 0);
 }
 END_TEST
@@ -563,7 +563,7 @@ START_TEST(ppoll_fails)
     EXPECT(aw_wait(AW_SEC(1)), -ENOMEM);
     sigset_t mask;
     sigprocmask(SIG_BLOCK, NULL, &mask);
-    ck_assert_int_eq(sigismember(&mask, SIGALRM), 0);
+    ck_assert_int_eq(sigismember(&mask, fake_signo()), 0);
     ck_assert_uint_eq(awi.sleeping, 0);
     EXPECT(aw_wait(AW_SEC(1)), 0);
 }
@@ -740,7 +740,7 @@ START_TEST(run_left_by_longjmp)
         EXPECT(aw_quit(5), -EINVAL);
     } else {
         EXPECT(aw_shutdown(), 0);
-        EXPECT(aw_init(NULL), 0);
+        EXPECT(fake_start(), 0);
         EXPECT(aw_quit(0), -EINVAL);
         EXPECT(aw_wait(AW_MS(10)), 0);
     }
@@ -884,7 +884,7 @@ static int inherited_fd;
 static void look_at_fds(void)
 {
     ck_assert_int_eq(fcntl(inherited_fd, F_GETFD), -1);
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
     EXPECT(aw_set_wakeup_fd(-1), -ENOENT);
 }
 
@@ -914,7 +914,7 @@ START_TEST(set_wakeup_fd)
     EXPECT(aw_timer_arm(new_timer(count, NULL), AW_MS(1)), 0);
     fake_advance(AW_MS(2));
     ck_assert_int_eq(read(fds[0], bytes, sizeof bytes), 1);
-    ck_assert_int_eq(bytes[0], SIGALRM);
+    ck_assert_int_eq(bytes[0], fake_signo());
     EXPECT(aw_dispatch(0), 1);
     fake_forge(); /* nothing was due */
     ck_assert_int_eq(read(fds[0], bytes, sizeof bytes), -1);
@@ -934,7 +934,7 @@ START_TEST(set_wakeup_fd)
     EXPECT(aw_set_wakeup_fd(fds[1]), -ENOENT);
     EXPECT(aw_shutdown(), 0);
     ck_assert_int_ge(fcntl(fds[1], F_GETFD), 0); /* the caller's */
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
     EXPECT(aw_set_wakeup_fd(-1), -ENOENT);
 }
 END_TEST

@@ -35,7 +35,7 @@ static_assert(!made_by_new<aw::guard>::value, "a guard does not live on the heap
 void begin()
 {
     fake_begin();
-    EXPECT(aw_init(nullptr), 0);
+    EXPECT(fake_start(), 0);
 }
 
 void end()

@@ -35,7 +35,7 @@ static void begin(void)
 {
     fake_begin();
     runs = 0;
-    EXPECT(aw_init(NULL), 0);
+    EXPECT(fake_start(), 0);
 }
 
 static void end(void)
@@ -420,7 +420,7 @@ END_TEST
 
 START_TEST(budget_of_the_options)
 {
-    struct aw_options options = AW_OPTIONS_DEFAULT;
+    struct aw_options options = fake_options();
     options.budget = 3;
     EXPECT(aw_shutdown(), 0);
     EXPECT(aw_init(&options), 0);
