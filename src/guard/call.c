@@ -206,8 +206,8 @@ AWI_OUTLINE static int get_ready(void)
     return 0;
 }
 
-/* The time-out as a deadline; false where it is over already, or the call is refused. */
-static inline bool begin(struct attempt *attempt, uint64_t timeout_ns)
+/* The time-out, or a deadline; false where it is over already, or the call is refused. */
+static inline bool begin_by(struct attempt *attempt, uint64_t ns, bool is_deadline)
 {
     attempt->timed_out = attempt->tells = attempt->is_its_turn = false;
     attempt->value = 0;
@@ -218,16 +218,21 @@ static inline bool begin(struct attempt *attempt, uint64_t timeout_ns)
     }
     attempt->deadline_ns = AW_FOREVER;
     awi_guards_prune(attempt->here);
-    if (timeout_ns == AW_FOREVER)
+    if (ns == AW_FOREVER)
         return true;
     uint64_t now = awi_clock_now();
     awi_recover_if_lost(now);
-    attempt->deadline_ns = awi_sum(now, timeout_ns);
-    if (AWI_LIKELY(timeout_ns != 0))
+    attempt->deadline_ns = is_deadline ? ns : awi_sum(now, ns);
+    if (AWI_LIKELY(attempt->deadline_ns > now))
         return true;
     attempt->result = -ETIMEDOUT;
     attempt->timed_out = true;
     return false;
+}
+
+static inline bool begin(struct attempt *attempt, uint64_t timeout_ns)
+{
+    return begin_by(attempt, timeout_ns, false);
 }
 
 AWI_OUTLINE static long go_on(struct attempt *attempt)
@@ -251,6 +256,17 @@ AWI_OUTLINE long awi_call_six(const long argument[6], uint64_t timeout_ns, const
     memcpy(attempt.argument, argument, sizeof attempt.argument);
     const void *outer = awi_busy_begin();
     if (!begin(&attempt, timeout_ns))
+        return refused(&attempt, outer);
+    awi_busy_end(outer);
+    return go_on(&attempt);
+}
+
+AWI_OUTLINE long awi_call_until(const long argument[6], uint64_t deadline_ns, const struct awi_syscall *call)
+{
+    struct attempt attempt = { .call = call, .here = AWI_HERE };
+    memcpy(attempt.argument, argument, sizeof attempt.argument);
+    const void *outer = awi_busy_begin();
+    if (!begin_by(&attempt, deadline_ns, true))
         return refused(&attempt, outer);
     awi_busy_end(outer);
     return go_on(&attempt);

@@ -31,6 +31,9 @@ long awi_call(long a, long b, long c, long d, uint64_t timeout_ns, const struct 
 /* The same with all six. */
 long awi_call_six(const long argument[6], uint64_t timeout_ns, const struct awi_syscall *call);
 
+/* The same with a deadline. */
+long awi_call_until(const long argument[6], uint64_t deadline_ns, const struct awi_syscall *call);
+
 /*
  * The same for functions that are no guarded calls themselves: the result, or negative errno, or the
  * negative value of the callback that has ended it, or -ETIMEDOUT for a guard. *is_over: it is its own

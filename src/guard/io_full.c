@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io_full.c: reads and writes that go on until all is done: loops over the guarded calls of io_files.c,
- * with one deadline for all of them. *done is told after each, so that it is right however the loop ends; no
- * escape comes between a call and its count.
+ * io_full.c: reads and writes that go on until all is done: loops over guarded calls, with one deadline for
+ * all of them. *done is told after each, so that it is right however the loop ends; no escape comes between a
+ * call and its count.
  */
 #include <alarmwheel/io.h>
 
 #include <errno.h>
 #include <limits.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "../busy.h"
 #include "../engine/clock.h"
@@ -22,10 +24,14 @@ static bool is_valid(const void *buffer, size_t n, const size_t *done)
     return false;
 }
 
-static uint64_t left(uint64_t deadline_ns)
+static long plain_read(const long argument[6])
 {
-    uint64_t now = awi_clock_now();
-    return deadline_ns == AW_FOREVER ? AW_FOREVER : deadline_ns > now ? deadline_ns - now : 0;
+    return read((int)argument[0], (void *)argument[1], (size_t)argument[2]);
+}
+
+static long plain_write(const long argument[6])
+{
+    return write((int)argument[0], (const void *)argument[1], (size_t)argument[2]);
 }
 
 /* True if there is more to do. */
@@ -48,7 +54,8 @@ static ssize_t total(ssize_t moved, const size_t *done, const void *here)
 }
 
 /* With no bytes one call is made, too: it says what is wrong with the descriptor or the thread. */
-AWI_OUTLINE ssize_t aw_read_full(int fd, void *buffer, size_t n, size_t *done, uint64_t timeout_ns)
+static ssize_t move_all(const struct awi_syscall *call, int fd, const void *buffer, size_t n, size_t *done,
+                        uint64_t timeout_ns, const void *here)
 {
     if (!is_valid(buffer, n, done))
         return -1;
@@ -56,24 +63,22 @@ AWI_OUTLINE ssize_t aw_read_full(int fd, void *buffer, size_t n, size_t *done, u
     uint64_t deadline = awi_sum(awi_clock_now(), timeout_ns);
     ssize_t moved;
     *done = 0;
-    do
-        moved = aw_read(fd, (char *)buffer + *done, n - *done, left(deadline));
-    while (add(moved, n, done));
+    do {
+        const long argument[6] = { fd, (long)buffer + (long)*done, (long)(n - *done) };
+        moved = awi_call_until(argument, deadline, call);
+    } while (add(moved, n, done));
     awi_busy_end(outer);
-    return total(moved, done, AWI_HERE);
+    return total(moved, done, here);
+}
+
+AWI_OUTLINE ssize_t aw_read_full(int fd, void *buffer, size_t n, size_t *done, uint64_t timeout_ns)
+{
+    static const struct awi_syscall call = { SYS_read, plain_read };
+    return move_all(&call, fd, buffer, n, done, timeout_ns, AWI_HERE);
 }
 
 AWI_OUTLINE ssize_t aw_write_full(int fd, const void *buffer, size_t n, size_t *done, uint64_t timeout_ns)
 {
-    if (!is_valid(buffer, n, done))
-        return -1;
-    const void *outer = awi_busy_begin();
-    uint64_t deadline = awi_sum(awi_clock_now(), timeout_ns);
-    ssize_t moved;
-    *done = 0;
-    do
-        moved = aw_write(fd, (const char *)buffer + *done, n - *done, left(deadline));
-    while (add(moved, n, done));
-    awi_busy_end(outer);
-    return total(moved, done, AWI_HERE);
+    static const struct awi_syscall call = { SYS_write, plain_write };
+    return move_all(&call, fd, buffer, n, done, timeout_ns, AWI_HERE);
 }

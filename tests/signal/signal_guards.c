@@ -151,23 +151,34 @@ START_TEST(h12_expire_one_after_the_other)
 }
 END_TEST
 
-/* Told of an inner one, an outer one that expires later interrupts again. */
-START_TEST(h12_told_of_one_is_not_told_of_the_next)
+/* False: 55 ms were lost, and the program is told of both at once. */
+static bool is_interrupted_again(void)
 {
     struct aw_guard outer, inner;
-    open_pipe();
-    start_variant(_i);
     uint64_t start = clock_ns();
     ck_assert_int_eq(aw_guard_enter(&outer, AW_MS(60), AW_GUARD_DEFAULT), 0);
     ck_assert_int_eq(aw_guard_enter(&inner, AW_MS(5), AW_GUARD_DEFAULT), 0);
     ck_assert_int_eq(blocking_read(), -1);
     ck_assert(aw_guard_expired(&inner));
-    ck_assert_int_eq(blocking_read(), -1);
-    ck_assert_int_eq(errno, EINTR);
-    ck_assert_uint_ge(clock_ns(), start + AW_MS(60));
-    ck_assert_ptr_eq(aw_guard_fired(&inner), &outer);
+    bool is_told_of_both = aw_guard_fired(&inner) == &outer;
+    if (!is_told_of_both) {
+        ck_assert_int_eq(blocking_read(), -1);
+        ck_assert_int_eq(errno, EINTR);
+        ck_assert_uint_ge(clock_ns(), start + AW_MS(60));
+        ck_assert_ptr_eq(aw_guard_fired(&inner), &outer);
+    }
     ck_assert_int_eq(aw_guard_leave(&inner), -ETIMEDOUT);
     ck_assert_int_eq(aw_guard_leave(&outer), -ETIMEDOUT);
+    return !is_told_of_both;
+}
+
+/* Told of an inner one, an outer one that expires later interrupts again. */
+START_TEST(h12_told_of_one_is_not_told_of_the_next)
+{
+    open_pipe();
+    start_variant(_i);
+    while (!is_interrupted_again())
+        continue;
     ck_assert_int_eq(aw_shutdown(), 0);
 }
 END_TEST
