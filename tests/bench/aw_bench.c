@@ -10,6 +10,13 @@
 
 #include "catalog.h"
 
+#ifdef BENCH_GPERFTOOLS /* Its profiler says its version nowhere; the allocator of the same package does. */
+#include <gperftools/tcmalloc.h>
+#define BENCH_PROFILER ", " TC_VERSION_STRING
+#else
+#define BENCH_PROFILER ""
+#endif
+
 #ifdef __clang__
 #define BENCH_COMPILER __VERSION__
 #else
@@ -48,6 +55,11 @@ const struct bench_entry bench_catalog[] = {
     { "guard.escape", "enter and leave a guard with AW_GUARD_ESCAPE", bench_calls },
     { "guard.escape_nomask", "the same with AW_GUARD_NOMASK", bench_calls },
     { "guard.classic", "the classic guard: sigaction, alarm, sigsetjmp(env, 1), and undo", bench_calls },
+    { "guard.cpu",
+      "how late by that clock a guard of 100 ms of processor time fires, in work that spins, beside a thread",
+      bench_burn },
+    { "guard.cpu.sleep", "the same in work that sleeps", bench_burn },
+    { "guard.cpu.tick", "the kernel's tick: it looks at processor time once in each", bench_burn },
     { "io.guarded", "aw_read of one byte that a pipe has ready", bench_calls },
     { "io.raw", "read(2) of the same", bench_calls },
     { "clock.monotonic", "one clock_gettime(CLOCK_MONOTONIC)", bench_calls },
@@ -92,6 +104,14 @@ static void list(void)
         printf("%-26s %s\n", bench_catalog[i].name, bench_catalog[i].about);
 }
 
+/* Of 6.1.0-18-amd64 the 6.1: what follows names the build. */
+static int version_length(const char *release)
+{
+    const size_t major = strspn(release, "0123456789");
+    const size_t minor = release[major] == '.' ? strspn(release + major + 1, "0123456789") : 0;
+    return (int)(minor != 0 ? major + 1 + minor : major);
+}
+
 /* Where the figures come from: the machine, and who took part. */
 static void print_heading(FILE *out)
 {
@@ -111,14 +131,16 @@ static void print_heading(FILE *out)
         line[0] = '\0';
     }
     if (uname(&system) == 0)
-        fprintf(out, "%s%s%ld processors, %s %s; %s\n", model, *model != '\0' ? ", " : "",
-                sysconf(_SC_NPROCESSORS_ONLN), system.sysname, system.release, BENCH_COMPILER);
+        fprintf(out, "%s%s%ld processors, %s %.*s; %s\n", model, *model != '\0' ? ", " : "",
+                sysconf(_SC_NPROCESSORS_ONLN), system.sysname, version_length(system.release), system.release,
+                BENCH_COMPILER);
     const struct peer *peers[BENCH_PEERS_MAX];
     const unsigned count = bench_peers(&bench_ours_wheel, false, peers);
     for (unsigned i = 0; i < count; i++)
         fprintf(out, "%s%s%s%s", i == 0 ? "" : ", ", peers[i]->name, *peers[i]->version() != '\0' ? " " : "",
                 peers[i]->version());
-    fprintf(out, "; medians of up to %u runs; in brackets: times alarmwheel's\n", bench_options.runs);
+    fprintf(out, BENCH_PROFILER "; medians of up to %u runs; in brackets: times alarmwheel's\n",
+            bench_options.runs);
 }
 
 static void measure(void)

@@ -124,14 +124,14 @@ static void bar_worst(FILE *out, const char *what, const char *prefix, double mu
     print_bar(out, what, measured, worst, AT_MOST, must, stretch);
 }
 
-/* What one figure is beyond another. */
-static void bar_beyond(FILE *out, const char *what, const char *bench, const char *than, double must,
-                       double stretch)
+/* What one figure is beyond another, in so many of its unit. */
+static void bar_beyond(FILE *out, const char *what, const char *bench, const char *than, double unit,
+                       double must, double stretch)
 {
     const struct bench_result *r = bench_find(bench, "alarmwheel", 1);
     const struct bench_result *base = bench_find(than, "alarmwheel", 1);
     const bool measured = r != NULL && base != NULL;
-    print_bar(out, what, measured, measured ? r->median - base->median : 0, AT_MOST, must, stretch);
+    print_bar(out, what, measured, measured ? (r->median - base->median) / unit : 0, AT_MOST, must, stretch);
 }
 
 static void bar_latency(FILE *out, const char *what, const char *bench)
@@ -163,7 +163,11 @@ bool bench_print_bars(FILE *out)
              "alarmwheel", 1. / 4, 1. / 6);
     bar_most(out, "guard.escape_nomask, of guard.classic", "guard.escape_nomask", "alarmwheel", 1,
              "guard.classic", "alarmwheel", 1. / 30, 1. / 45);
-    bar_beyond(out, "io.guarded beyond io.raw, ns", "io.guarded", "io.raw", 25, 15);
+    bar_beyond(out, "io.guarded beyond io.raw, ns", "io.guarded", "io.raw", 1, 25, 15);
+    bar_beyond(out, "guard.cpu.worst beyond a tick of the kernel, ms", "guard.cpu.worst", "guard.cpu.tick",
+               1e6, 4, 4);
+    bar_beyond(out, "guard.cpu.sleep.worst beyond a tick of the kernel, ms", "guard.cpu.sleep.worst",
+               "guard.cpu.tick", 1e6, 4, 4);
     bar_most(out, "safepoint, ns", "safepoint", "alarmwheel", 1, NULL, NULL, 0.6, 0.3);
     /* 2, and one for each 30 s of the 100 s that a million refreshes at 10,000 a second take. */
     bar_worst(out, "syscalls, of a million refreshes", "syscalls", 5, 5);

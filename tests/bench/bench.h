@@ -90,6 +90,7 @@ void bench_next(void);
 void bench_memory(void);
 void bench_timer(void);
 void bench_calls(void);
+void bench_burn(void);
 void bench_latency(void);
 void bench_simulated(void);
 void bench_profile(void);
