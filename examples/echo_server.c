@@ -113,7 +113,6 @@ static int start_logger(void)
     return -error;
 }
 
-/* What is in the pipe is written out; then the process ends, or is ended. */
 /* The serving is over: who tells it to stop now comes too late, and is not to spoil the exit status. */
 static void stop_listening_to_signals(void)
 {
@@ -127,6 +126,7 @@ static void stop_listening_to_signals(void)
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* What is in the pipe is written out; then the process ends, or is ended. */
 static int end_log(void)
 {
     int status = 0;

@@ -6,7 +6,8 @@
  * Time is a `uint64_t` count of nanoseconds on CLOCK_MONOTONIC; every parameter that carries one ends in
  * `_ns`. Sums saturate at AW_FOREVER instead of wrapping.
  *
- * Errors are negative errno values; success is 0 or a count. `errno` itself is left alone.
+ * Errors are negative errno values; success is 0 or a count. `errno` itself is left alone. (Guarded calls,
+ * io.h, are as the originals: -1 and errno.)
  *
  * Safety is stated in the vocabulary of attributes(7):
  *   AS-Safe    may be called from a signal handler;       AS-Unsafe  may not.

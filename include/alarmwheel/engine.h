@@ -76,10 +76,10 @@ AW_API int aw_init(const struct aw_options *options);
  * the old disposition and mask are restored (unless somebody else has replaced ours since), a foreign alarm
  * that is not due yet goes on with the time it has left. All timers are gone and their handles stale. Call
  * it before exec: an interval timer survives exec and would kill the new program (AW_ALARM_POSIX has no
- * such problem; neither have fork-then-exec and posix_spawn).
+ * such problem, guards on user time aside; neither have fork-then-exec and posix_spawn).
  *
- * Returns 0, or how many callers remain. Errors: -ENODEV; -EPERM; -EBUSY inside a callback or a guard, or
- * while aw_run runs (last caller only). AS-Unsafe; owner; in a forked child -ENODEV.
+ * Returns 0, or how many callers remain. Errors: -ENODEV; -EPERM; -EBUSY inside a callback; and, for the
+ * last caller only, inside a guard or while aw_run runs. AS-Unsafe; owner; in a forked child -ENODEV.
  */
 AW_API int aw_shutdown(void);
 

@@ -37,7 +37,8 @@ extern "C" {
 /* With AW_GUARD_ESCAPE: the signal mask is not saved on entry (a system call less); an escape leaves the one
  * that was in force where it struck. */
 #define AW_GUARD_NOMASK 4u
-/* timeout_ns is processor time of this thread, not time that passes: never early, late by a kernel tick. */
+/* timeout_ns is processor time of this thread, not time that passes: never early, late by a kernel tick, by
+ * more if it sleeps between ticks. */
 #define AW_GUARD_CPU 8u
 /* timeout_ns is time that this process spends in user mode (ITIMER_VIRTUAL), as exact as the kernel's
  * accounting by ticks. Takes SIGVTALRM while such a guard is entered; -EBUSY if ITIMER_VIRTUAL runs. */
@@ -140,9 +141,9 @@ AW_API int aw_guard_allow(const void *address);
 /*
  * Has fn(arg) run after an escape from this guard or one around it, and only then: last registered first,
  * inner guards' first, shielded, before AW_EXPIRED. Eight for each guard; those of one whose frame was left
- * by longjmp are not run. Returns the slot (0 and more), for aw_guard_forget. fn has to return. Errors:
- * -EINVAL (NULL); -ENOENT (not entered); -ENOSPC. aw_guard_forget returns 0; -EINVAL (NULL); -ENOENT (not
- * entered, or not registered).
+ * by longjmp are not run. Returns the slot (0 and more), for aw_guard_forget. fn has to return. arg must not
+ * point into the body, whose frames are gone by then. Errors: -EINVAL (NULL); -ENOENT (not entered);
+ * -ENOSPC. aw_guard_forget returns 0; -EINVAL (NULL); -ENOENT (not entered, or not registered).
  */
 AW_API int aw_guard_on_expiry(struct aw_guard *guard, void (*fn)(void *arg), void *arg);
 AW_API int aw_guard_forget(struct aw_guard *guard, int slot);
@@ -157,8 +158,9 @@ AW_API void aw_cleanup_free(void *memory);
  * called in signal context; or, with fn NULL, a message that names the guard goes to stderr, if that can be
  * done without blocking, and the process ends by _exit(AW_HARD_LIMIT_STATUS). At twice the grace a timer
  * of the kernel sends SIGKILL, which no signal mask can stop. Leaving the guard ends it. Not for guards on
- * processor time. Returns 0. Errors: -EINVAL (NULL, a grace of 0, AW_FOREVER as time-out or grace); -ENOENT
- * (not entered); and what timer_create says.
+ * processor time. The message has file and line of a guard that AW_GUARD entered. Returns 0. Errors: -EINVAL
+ * (NULL, a grace of 0, AW_FOREVER as time-out or grace, a guard on processor time); -ENOENT (not entered);
+ * and what timer_create says.
  */
 #define AW_HARD_LIMIT_STATUS 124
 typedef void aw_hard_limit_fn(const struct aw_guard *guard, void *arg);
@@ -246,7 +248,7 @@ static inline unsigned awi_guard_scope_once(struct awi_guard_scope *scope)
 #if defined(__cplusplus) && !defined(AW_ALLOW_ESCAPE)
 template <unsigned flags> struct awi_guard_flags {
     static_assert((flags & AW_GUARD_ESCAPE) == 0,
-                  "AW_GUARD_ESCAPE skips destructors: use aw_guard_call, or define AW_ALLOW_ESCAPE");
+                  "AW_GUARD_ESCAPE skips destructors: define AW_ALLOW_ESCAPE if there are none");
     enum : unsigned {
         value = flags
     };

@@ -85,7 +85,7 @@ AW_API ssize_t aw_recv(int fd, void *buffer, size_t n, int flags, uint64_t timeo
 AW_API ssize_t aw_send(int fd, const void *buffer, size_t n, int flags, uint64_t timeout_ns);
 
 /*
- * flock(2); and fcntl(2) with command F_SETLKW or F_OFD_SETLKW (others: EINVAL).
+ * flock(2); and fcntl(2) with command F_SETLKW or F_OFD_SETLKW (_GNU_SOURCE); others: EINVAL.
  */
 AW_API int aw_flock(int fd, int operation, uint64_t timeout_ns);
 AW_API int aw_fcntl_lock(int fd, int command, struct flock *lock, uint64_t timeout_ns);

@@ -42,7 +42,8 @@ static inline int aw_safepoint(void)
 }
 
 /*
- * Reads the clock and runs what is due: timers in the order of their deadlines, then what was posted.
+ * Reads the clock and runs what is due: watched signals, timers in the order of their deadlines, interval
+ * timers on processor time, then what was posted.
  * `budget` bounds the timer records visited (0: the engine's option); what is left over stays pending.
  * Returns the callbacks run, or a negative value as aw_safepoint does.
  */
@@ -67,10 +68,10 @@ AW_API int aw_wait(uint64_t timeout_ns);
 AW_API int aw_poll(struct pollfd *fds, unsigned long n, uint64_t timeout_ns);
 
 /*
- * Runs callbacks until aw_quit, or until no timer is armed (those under aw_timer_unref aside). A foreign
- * signal handler does not end it: let that handler call aw_quit. Returns what aw_quit was given, 0 when no
- * timer is left, or the first negative value of a callback, or -ETIMEDOUT for an enclosing guard. -EDEADLK
- * inside a callback or inside another aw_run.
+ * Runs callbacks until aw_quit, or until no timer is armed (those under aw_timer_unref aside) and no signal
+ * is watched. A foreign signal handler does not end it: let that handler call aw_quit. Returns what aw_quit
+ * was given, 0 when nothing is left, or the first negative value of a callback, or -ETIMEDOUT for an
+ * enclosing guard. -EDEADLK inside a callback or inside another aw_run.
  */
 AW_API int aw_run(void);
 
@@ -85,7 +86,7 @@ typedef int aw_post_fn(void *arg);
 
 /*
  * Has fn(arg) run at a safe point of the owner, in the order of the posts, once each; wakes the owner if it
- * sleeps in a wait of this library. The queue is bounded (1,024) and lock-free: a bounded ring with a
+ * sleeps in a wait or a guarded call. The queue is bounded (1,024) and lock-free: a bounded ring with a
  * sequence number in every cell (D. Vyukov). Returns 0. Errors: -EAGAIN when full; -EINVAL; -ENODEV.
  * AS-Safe; MT-Safe. What was posted and not run is dropped by fork (in the child) and by aw_shutdown.
  */

@@ -35,8 +35,8 @@ AW_API int aw_timer_create(struct aw_timer *timer, aw_timer_fn *fn, void *arg);
 AW_API int aw_timer_arm(struct aw_timer timer, uint64_t delay_ns);
 
 /*
- * The same at a deadline on CLOCK_MONOTONIC; reads no clock. One that has passed is due at once, though
- * never within the dispatch that runs.
+ * The same at a deadline on CLOCK_MONOTONIC; reads no clock. One that has passed by a tick or more is due at
+ * once, though never within the dispatch that runs; one in the current tick when that ends.
  */
 AW_API int aw_timer_arm_at(struct aw_timer timer, uint64_t deadline_ns);
 

@@ -84,8 +84,9 @@ AW_API int aw_wheel_timer_create(struct aw_wheel *wheel, struct aw_timer *timer,
 
 /*
  * Arms the timer to run once at deadline_ns, rounded up to a tick; replaces what it was armed for. A
- * deadline that has passed is due at the next dispatch, never within the running one: armed in a callback,
- * it means the next tick. O(1), no allocation. Returns 0. Errors: -EINVAL (AW_FOREVER), -ENOENT.
+ * deadline that has passed by a tick or more is due at the next dispatch, one in the current tick when that
+ * ends; never within the running dispatch: armed in a callback, it means the next tick. O(1), no allocation.
+ * Returns 0. Errors: -EINVAL (AW_FOREVER), -ENOENT.
  */
 AW_API int aw_wheel_timer_arm_at(struct aw_wheel *wheel, struct aw_timer timer, uint64_t deadline_ns);
 
