@@ -53,7 +53,8 @@ struct aw_profile_options {
  *
  * SIGPROF is taken, with the handler that stood there called for signals that are not this library's, and
  * given back by aw_profile_stop; a program that replaces it meanwhile gets no samples from then on,
- * and is ended by the next one if it has set the default.
+ * and is ended by the next one if it has set the default. Watching it (aw_signal_watch) takes no samples
+ * away, before the start or after it.
  *
  * Returns 0. Errors: -EINVAL (options: clock, rate, depth or memory out of range, size); -EBUSY (a profile
  * is running or paused); -ENOMEM; -EAGAIN (no timer to be had); -ENOTSUP (this libc).

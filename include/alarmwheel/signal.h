@@ -45,7 +45,8 @@ typedef int aw_signal_fn(const siginfo_t *info, uint64_t count, void *arg);
  * signal keeps aw_run going. Signals that are blocked stay blocked: the mask is the program's.
  *
  * The signal of the engine itself (SIGALRM with AW_ALARM_ITIMER) is watched behind it: what is not the
- * engine's own is called back. The disposition that aw_init found is not called meanwhile.
+ * engine's own is called back. The disposition that aw_init found is not called meanwhile. SIGPROF beside a
+ * profile (profile.h): what is not the profiler's own; end last what began first.
  *
  * Returns 0. Errors: -EINVAL (fn NULL; no such signal; SIGKILL, SIGSTOP, which nobody can catch; SIGSEGV,
  * SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, after which there is no safe point to come: the same instruction
@@ -112,8 +113,8 @@ AW_API int aw_signal_raise_in(pthread_t thread, int signo);
  * A callback that leaves it by longjmp leaves the set blocked: use siglongjmp to a mask that was saved.
  *
  * timeout_ns: AW_FOREVER: no limit; 0: only looks. Errors: -EAGAIN (the time is over); -EINVAL (NULL; empty;
- * the engine's signal in it); -EDEADLK (inside a callback); -ETIMEDOUT (a guard around it has expired); the
- * negative value of a callback.
+ * the engine's signal in it, or SIGVTALRM inside a guard on user time); -EDEADLK (inside a callback);
+ * -ETIMEDOUT (a guard around it has expired); the negative value of a callback.
  */
 AW_API int aw_signal_wait(const sigset_t *set, siginfo_t *info, uint64_t timeout_ns);
 

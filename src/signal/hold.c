@@ -11,6 +11,8 @@
  *   wait until none is in flight        one that had looked has recorded
  *   send what is recorded again         to the old disposition
  *
+ * SIGPROF has a profiler behind it, maybe: its timers' signals are not for who watches (docs/adr/0033).
+ *
  * Around a fork all watched signals are blocked: in the child one that comes early stays pending until the
  * old dispositions are back.
  */
@@ -29,6 +31,7 @@
 #include "../engine/pending.h"
 #include "../engine/post.h"
 #include "record.h"
+#include "taken.h"
 
 /* The dispositions that were displaced, where the bit is set in awi.held. */
 static struct sigaction found[AWI_SIGNALS];
@@ -36,6 +39,18 @@ static uint64_t interrupting;       /* without SA_RESTART */
 static uint64_t ignored, defaulted; /* by awi_hold_dispose; watchers may stand in front of it */
 
 static uint32_t in_flight; /* handlers, on any thread */
+
+static void handle(int signo, siginfo_t *info, void *context);
+
+uint64_t awi_hold_watched(void)
+{
+    return __atomic_load_n(&awi.watched, __ATOMIC_SEQ_CST);
+}
+
+static bool is_watched(int signo)
+{
+    return (awi_hold_watched() & awi_signal_bit(signo)) != 0;
+}
 
 static void note(int signo, const siginfo_t *info)
 {
@@ -72,18 +87,40 @@ static void send_again(int signo, const siginfo_t *info)
     (void)syscall(SYS_rt_tgsigqueueinfo, getpid(), self, signo, &bare);
 }
 
+static bool is_ours(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == handle;
+}
+
 /*
- * Not watched any more: it came too late, or somebody who took our place passes on to us, as he found us. The
- * old disposition is who it is for; SIG_DFL only if that is in force. (It is SIG_DFL whatever the flags say:
- * SA_RESETHAND leaves SA_SIGINFO behind.)
+ * Not watched any more: it came too late, or somebody who took our place passes on to us, as he found us, or
+ * has put us back. The old disposition is who it is for; SIG_DFL only if that is in force, or would be
+ * without us. (It is SIG_DFL whatever the flags say: SA_RESETHAND leaves SA_SIGINFO behind.)
  */
 static void pass_on(int signo, siginfo_t *info, void *context)
 {
     struct sigaction old = is_disposed(signo) ? simple_action(signo) : found[signo - 1], now;
-    if (old.sa_handler != SIG_DFL)
+    if (old.sa_handler != SIG_DFL) {
         (void)awi_disposition_chain(&old, signo, info, context, false);
-    else if (sigaction(signo, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        return;
+    }
+    if (sigaction(signo, NULL, &now) != 0)
+        return;
+    bool is_put_back = is_ours(&now) && !is_watched(signo) && sigaction(signo, &old, NULL) == 0;
+    if (is_put_back || now.sa_handler == SIG_DFL)
         send_again(signo, info);
+}
+
+/*
+ * A SIGPROF that a timer has sent, while it is watched: a handler that was there before may be a profiler's,
+ * which says of its own that it has taken them. True: such a handler was called.
+ */
+static bool ask_before(int signo, siginfo_t *info, void *context)
+{
+    if (signo != SIGPROF || (info->si_code != SI_TIMER && info->si_code != SI_KERNEL) || !is_watched(signo))
+        return false;
+    struct sigaction old = is_disposed(signo) ? simple_action(signo) : found[signo - 1];
+    return (old.sa_flags & SA_SIGINFO) != 0 && awi_disposition_chain(&old, signo, info, context, false);
 }
 
 static void handle(int signo, siginfo_t *info, void *context)
@@ -91,33 +128,24 @@ static void handle(int signo, siginfo_t *info, void *context)
     int saved_errno = errno;
     if (awi_owner)
         awi_handler_begins(signo, context);
+    bool was_asked = ask_before(signo, info, context);
     __atomic_fetch_add(&in_flight, 1, __ATOMIC_SEQ_CST);
-    bool is_watched = (awi_hold_watched() & awi_signal_bit(signo)) != 0;
-    if (is_watched) {
+    bool is_late = !is_watched(signo);
+    if (!is_late && !(was_asked && awi_is_taken(info))) {
         note(signo, info);
         awi_handler_write_number(signo);
     }
     __atomic_fetch_sub(&in_flight, 1, __ATOMIC_SEQ_CST);
-    if (!is_watched)
+    if (is_late && !was_asked)
         pass_on(signo, info, context);
     errno = saved_errno;
 }
 
 /* ---- dispositions ---- */
 
-static bool is_ours(const struct sigaction *action)
-{
-    return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == handle;
-}
-
 bool awi_hold_is_engines(int signo)
 {
     return signo == awi_disposition_signo();
-}
-
-uint64_t awi_hold_watched(void)
-{
-    return __atomic_load_n(&awi.watched, __ATOMIC_SEQ_CST);
 }
 
 /* While a guard on user time has SIGVTALRM, what it will give back is the disposition that counts. */
@@ -149,7 +177,7 @@ static bool is_in_place(int signo)
     struct sigaction now;
     if (change(signo, NULL, &now) < 0)
         return false;
-    if ((awi_hold_watched() & awi_signal_bit(signo)) != 0)
+    if (is_watched(signo))
         return is_ours(&now);
     return now.sa_handler == simple_action(signo).sa_handler;
 }

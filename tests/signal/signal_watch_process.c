@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "check_main.h"
+#include "signal/taken.h"
 #include "watching.h"
 
 /* ---- the old dispositions come back ---- */
@@ -223,6 +224,47 @@ static int chain_to_the_default(void *arg)
 START_TEST(chained_to_the_default)
 {
     expect_killed(in_child(0, chain_to_the_default, &_i), SIGUSR1);
+}
+END_TEST
+
+/* He leaves, and puts back what he has found, which nobody watches any more: it gives way. */
+static void have_us_put_back(int signo, struct told *told)
+{
+    watch(signo, told);
+    take_our_place(signo);
+    unwatch(signo, told);
+    ck_assert_int_eq(sigaction(signo, &found_by_another, NULL), 0);
+}
+
+START_TEST(put_back_by_another)
+{
+    struct told told = { 0 };
+    start_variant(_i);
+    have_us_put_back(SIGWINCH, &told);
+    raise(SIGWINCH);
+    ck_assert(disposition(SIGWINCH).sa_handler == SIG_DFL);
+    install(SIGUSR1);
+    have_us_put_back(SIGUSR1, &told);
+    handled = 0;
+    raise(SIGUSR1);
+    ck_assert_uint_eq(handled, 1);
+    ck_assert_uint_eq(told.runs, 0);
+    shut_down();
+}
+END_TEST
+
+static int die_after_we_are_put_back(void *arg)
+{
+    struct told told = { 0 };
+    start_variant(*(const int *)arg);
+    have_us_put_back(SIGUSR1, &told);
+    raise(SIGUSR1);
+    return 2;
+}
+
+START_TEST(put_back_by_another_it_is_no_shield)
+{
+    expect_killed(in_child(0, die_after_we_are_put_back, &_i), SIGUSR1);
 }
 END_TEST
 
@@ -493,6 +535,64 @@ START_TEST(sigprof_of_the_profiling_timer)
 }
 END_TEST
 
+static volatile bool is_taking;
+static volatile unsigned asked;
+
+static void be_asked(int signo, siginfo_t *info, void *context)
+{
+    (void)context;
+    asked += signo == SIGPROF;
+    if (is_taking)
+        awi_take(info);
+}
+
+static void let_itimer_ring(unsigned times)
+{
+    const struct itimerval often = { { 0, 10000 }, { 0, 10000 } }, never = { { 0, 0 }, { 0, 0 } };
+    unsigned until = asked + times;
+    ck_assert_int_eq(setitimer(ITIMER_PROF, &often, NULL), 0);
+    uint64_t give_up = clock_ns() + AW_SEC(60);
+    while (asked < until && clock_ns() < give_up)
+        ck_assert_int_eq(aw_safepoint(), 0);
+    ck_assert_int_eq(setitimer(ITIMER_PROF, &never, NULL), 0);
+    ck_assert_int_ge(aw_dispatch(0), 0);
+}
+
+/*
+ * A handler of SIGPROF that was there before may be a profiler's: it is asked whose a timer's signal is. What
+ * others send is for who watches alone.
+ */
+START_TEST(sigprof_of_a_profiler)
+{
+    struct told told = { 0 };
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = be_asked;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    ck_assert_int_eq(sigaction(SIGPROF, &action, NULL), 0);
+    start_variant(_i);
+    watch(SIGPROF, &told);
+    is_taking = true;
+    let_itimer_ring(3);
+    ck_assert_uint_ge(asked, 3);
+    ck_assert_uint_eq(told.counted, 0);
+    raise(SIGPROF);
+    ck_assert_int_eq(aw_dispatch(0), 1);
+    ck_assert_uint_eq(told.counted, 1);
+    is_taking = false;
+    unsigned before = asked;
+    let_itimer_ring(3);
+    ck_assert_uint_eq(told.counted, 1 + asked - before);
+    unwatch(SIGPROF, &told);
+    before = asked;
+    raise(SIGPROF);
+    ck_assert_uint_eq(asked, before + 1);
+    ck_assert(disposition(SIGPROF).sa_sigaction == be_asked);
+    shut_down();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("watched signals in a process");
@@ -506,6 +606,8 @@ int main(void)
     tcase_add_loop_test(back, chained_to_who_was_there_before, 0, VARIANTS);
     tcase_add_loop_test(back, sent_again_without_room, 0, SOURCES);
     tcase_add_loop_test(back, chained_to_the_default, 0, SOURCES);
+    tcase_add_loop_test(back, put_back_by_another, 0, VARIANTS);
+    tcase_add_loop_test(back, put_back_by_another_it_is_no_shield, 0, SOURCES);
     tcase_add_loop_test(back, masks_are_untouched, 0, VARIANTS);
     tcase_add_loop_test(own, engines_own_signal, 0, VARIANTS);
     tcase_add_loop_test(own, engines_own_signal_before_what_was_found, 0, VARIANTS);
@@ -515,5 +617,6 @@ int main(void)
     tcase_add_loop_test(own, sigvtalrm_watched_inside_the_guard, 0, VARIANTS);
     tcase_add_loop_test(own, sigvtalrm_unwatched_inside_the_guard, 0, VARIANTS);
     tcase_add_loop_test(own, sigprof_of_the_profiling_timer, 0, SOURCES);
+    tcase_add_loop_test(own, sigprof_of_a_profiler, 0, SOURCES);
     return run_suite(suite);
 }

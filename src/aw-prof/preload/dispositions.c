@@ -124,6 +124,8 @@ void awi_dispositions_foreign(int signo, siginfo_t *info, void *context)
     release(&mask);
     if (is_handler)
         call(&action, signo, info, context);
+    else if (awi_sampler_is_tick(info)) /* late, of a profile of the program's own that has ended */
+        return;
     else if (awi_threads_block_again(context))
         kill(getpid(), signo); /* to whoever waits for it */
     else if (action.sa_handler == SIG_DFL)
@@ -151,6 +153,24 @@ static void follow_restart(const struct sigaction *action)
     awi_libc()->sigaction(SIGPROF, &ours, NULL);
 }
 
+/*
+ * Who ignores the signal, if only for a moment, wants what is pending to be gone: of the process's, and of
+ * this thread's. (To have the kernel ignore it would stop our own timers, which wait for their signals to be
+ * taken.) What is pending in other threads is found to be late when it comes, if it is a profiler's.
+ */
+static void discard_pending(void)
+{
+    const struct timespec at_once = { 0, 0 };
+    int saved_errno = errno;
+    siginfo_t info;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPROF);
+    while (awi_libc()->sigtimedwait(&set, &info, &at_once) == SIGPROF)
+        awi_sampler_drop(&info);
+    errno = saved_errno;
+}
+
 static int exchange(const struct sigaction *action, struct sigaction *old)
 {
     sigset_t mask;
@@ -165,6 +185,8 @@ static int exchange(const struct sigaction *action, struct sigaction *old)
     if (action != NULL) {
         wish = next;
         follow_restart(&next);
+        if (next.sa_handler == SIG_IGN)
+            discard_pending();
     }
     release(&mask);
     if (old != NULL)

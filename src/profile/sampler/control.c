@@ -86,10 +86,12 @@ static void in_forked_child(void)
     awi_registry_forked((int32_t)gettid());
     bool was_on = awi_control_state() != AWI_SAMPLER_OFF;
     atomic_store(&awi_sampler.state, AWI_SAMPLER_OFF);
+    atomic_store(&awi_sampler.uses_itimer, false);
+    atomic_store(&awi_sampler.owes_tick, false);
     for (unsigned half = 0; half < AWI_HALVES; ++half)
         atomic_store(&awi_sampler.inside[half], 0);
     if (was_on && awi_control_is_handler_ours())
-        sigaction(SIGPROF, &awi_sampler.found, NULL);
+        sigaction(SIGPROF, awi_sampler_found(), NULL);
     if (was_on)
         munmap(awi_sampler.slots, awi_control_slots_bytes());
     awi_sampler.slots = NULL;

@@ -51,6 +51,8 @@ void awi_sampled_close(struct awi_slot *slot);
 int awi_sampled_add(int32_t tid);
 /* Has the calling thread know its slot, so that its handler need not ask the kernel which thread it is. */
 void awi_sampled_know_self(void);
+/* The interval timer, if it was ours and has been stopped, is ours no more. */
+void awi_sampled_give_itimer_up(void);
 /* From the one interval timer to a timer a thread. */
 void awi_sampled_leave_itimer(void);
 /* Threads that have not registered are found here. */

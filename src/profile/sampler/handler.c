@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "../../signal/taken.h"
 #include "stacks.h"
 #include "state.h"
 #include "walk.h"
@@ -39,20 +40,31 @@ enum origin {
     FOREIGN
 };
 
+/* The interval timer's signal says nothing; it is the running thread's. */
+static enum origin origin_of_itimer(void)
+{
+    if (atomic_load(&awi_sampler.uses_itimer))
+        return OURS;
+    bool is_last = atomic_load_explicit(&awi_sampler.owes_tick, memory_order_relaxed) &&
+                   atomic_exchange(&awi_sampler.owes_tick, false);
+    return is_last ? STALE : FOREIGN;
+}
+
 /*
- * Whose signal is it? A timer's says which profile and which slot it was made for (slot.c): one of an earlier
- * profile may arrive late. The interval timer's says nothing; it is the running thread's.
+ * Whose signal is it? A timer's says which copy of the sampler, which profile and which slot it was made for
+ * (slot.c): one of an earlier profile may arrive late.
  */
-static enum origin origin_of(const siginfo_t *info, struct awi_slot **slot)
+static enum origin origin_of(const siginfo_t *info, int state, struct awi_slot **slot)
 {
     uintptr_t value = (uintptr_t)info->si_value.sival_ptr;
     *slot = NULL;
     if (info->si_code == SI_KERNEL)
-        return atomic_load_explicit(&awi_sampler.uses_itimer, memory_order_relaxed) ? OURS : FOREIGN;
+        return origin_of_itimer();
     if (info->si_code != SI_TIMER || !awi_timer_value_is_ours(value))
         return FOREIGN;
     uint32_t index = value & 0xffff;
-    if (value != awi_timer_value(index) || index >= awi_sampler.recording.head->threads_max)
+    if (state == AWI_SAMPLER_OFF || value != awi_timer_value(index) ||
+        index >= awi_sampler.recording.head->threads_max)
         return STALE;
     *slot = &awi_sampler.slots[index];
     return OURS;
@@ -128,7 +140,7 @@ static void tick(struct awi_slot *slot, unsigned half, const siginfo_t *info, vo
 
 static void call_found(int signo, siginfo_t *info, void *context)
 {
-    const struct sigaction *found = &awi_sampler.found;
+    const struct sigaction *found = &awi_sampler.found[atomic_load(&awi_sampler.found_at)];
     if (found->sa_handler == SIG_DFL || found->sa_handler == SIG_IGN)
         return;
     if ((found->sa_flags & SA_SIGINFO) != 0)
@@ -138,9 +150,10 @@ static void call_found(int signo, siginfo_t *info, void *context)
 }
 
 /*
- * Hands a signal on, to the handler that stood there before unless the sampler's user says otherwise. That
- * handler may itself call the one that it found, which may be ours: the inner call does nothing. So it is
- * after a handler that was left by a jump, once.
+ * Hands a signal on, to the handler that stood there before unless the sampler's user says otherwise; also
+ * when we are off, and are called by who found us or has put us back. That handler may itself call the one
+ * that it found, which may be ours: the inner call does nothing. So it is after a handler that was left by a
+ * jump, once.
  */
 static void hand_on(int signo, siginfo_t *info, void *context)
 {
@@ -165,8 +178,8 @@ void awi_sampler_handle(int signo, siginfo_t *info, void *context)
     unsigned half = enter();
     int state = atomic_load(&awi_sampler.state);
     struct awi_slot *slot = NULL;
-    enum origin origin = state != AWI_SAMPLER_OFF ? origin_of(info, &slot) : STALE;
-    if (origin == FOREIGN && !awi_self.is_handing_on)
+    enum origin origin = origin_of(info, state, &slot);
+    if (origin == FOREIGN && state != AWI_SAMPLER_OFF && !awi_self.is_handing_on)
         atomic_fetch_add_explicit(&awi_sampler.recording.head->foreign, 1, memory_order_relaxed);
     else if (origin == OURS && state == AWI_SAMPLER_RUNNING)
         tick(slot, half, info, context);
@@ -174,6 +187,8 @@ void awi_sampler_handle(int signo, siginfo_t *info, void *context)
     pthread_setcanceltype(cancel_type, NULL);
     if (origin == FOREIGN)
         hand_on(signo, info, context);
+    else
+        awi_take(info);
     errno = saved;
 }
 
@@ -184,7 +199,7 @@ bool awi_sampler_drop(const siginfo_t *info)
     unsigned half = enter();
     struct awi_slot *slot = NULL;
     int state = atomic_load(&awi_sampler.state);
-    enum origin origin = state != AWI_SAMPLER_OFF ? origin_of(info, &slot) : FOREIGN;
+    enum origin origin = origin_of(info, state, &slot);
     if (origin == OURS && state == AWI_SAMPLER_RUNNING && awi_sampler.clock == AW_PROFILE_WALL &&
         own_slot(slot) != NULL) {
         awi_slot_timer_pass(slot);

@@ -102,11 +102,19 @@ static void add_if_new(int32_t tid, void *arg)
         awi_sampled_add(tid);
 }
 
+void awi_sampled_give_itimer_up(void)
+{
+    if (!atomic_load(&awi_sampler.uses_itimer))
+        return;
+    atomic_store(&awi_sampler.owes_tick, true);
+    atomic_store(&awi_sampler.uses_itimer, false);
+}
+
 /* The one interval timer will not do for two threads. */
 void awi_sampled_leave_itimer(void)
 {
     awi_itimer_stop(awi_sampler.period_ns);
-    atomic_store(&awi_sampler.uses_itimer, false);
+    awi_sampled_give_itimer_up();
     /* A handler that has still seen it gives its thread a slot now; after this it is done here only. */
     awi_control_wait_until_left(0);
     awi_control_wait_until_left(1);

@@ -19,7 +19,7 @@
 
 const struct sigaction *awi_sampler_found(void)
 {
-    return &awi_sampler.found;
+    return &awi_sampler.found[atomic_load(&awi_sampler.found_at)];
 }
 
 /* The kernel's tick, at which its CPU timers run. */
@@ -89,12 +89,29 @@ static int make_recording(const struct awi_sampler_options *options)
     return 0;
 }
 
+static void find(const struct sigaction *action)
+{
+    unsigned next = 1 - atomic_load(&awi_sampler.found_at);
+    awi_sampler.found[next] = *action;
+    atomic_store(&awi_sampler.found_at, next);
+}
+
+/*
+ * What is found is known before ours is there. Ours may be there already: who had replaced it at a stop has
+ * put it back since. Then what was found before is what is beneath it.
+ */
 static bool take_signal(void)
 {
     struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+    struct sigaction old;
     action.sa_sigaction = awi_sampler_handle;
     sigfillset(&action.sa_mask);
-    return sigaction(SIGPROF, &action, &awi_sampler.found) == 0;
+    if (awi_control_is_handler_ours())
+        return true;
+    if (sigaction(SIGPROF, NULL, &old) != 0)
+        return false;
+    find(&old);
+    return sigaction(SIGPROF, &action, NULL) == 0;
 }
 
 /*
@@ -109,7 +126,8 @@ static void give_signal_back(void)
     if (!awi_control_is_handler_ours())
         return;
     sigaction(SIGPROF, &ignore, NULL);
-    sigaction(SIGPROF, &awi_sampler.found, NULL);
+    sigaction(SIGPROF, awi_sampler_found(), NULL);
+    atomic_store(&awi_sampler.owes_tick, false);
 }
 
 static void release_slots(void)
@@ -150,6 +168,7 @@ static int begin(const struct awi_sampler_options *options)
     if (error == 0 && !take_signal())
         error = -EAGAIN;
     if (error != 0) {
+        atomic_store(&awi_sampler.uses_itimer, false);
         release_slots();
         unmap_slots();
         awi_control_release_memory();
@@ -235,6 +254,7 @@ int awi_sampler_stop(void)
     if (awi_control_state() == AWI_SAMPLER_RUNNING)
         halt(AWI_SAMPLER_OFF);
     atomic_store(&awi_sampler.state, AWI_SAMPLER_OFF);
+    awi_sampled_give_itimer_up();
     release_slots();
     give_signal_back();
     unmap_slots();

@@ -58,6 +58,9 @@ const struct sigaction *awi_sampler_found(void);
  */
 bool awi_sampler_drop(const siginfo_t *info);
 
+/* Was it sent by the timer of a sampler of this kind, this one or another copy of it? AS-Safe. */
+bool awi_sampler_is_tick(const siginfo_t *info);
+
 /* Has it been started and not stopped? */
 bool awi_sampler_is_on(void);
 

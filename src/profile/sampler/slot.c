@@ -23,26 +23,51 @@
 #endif
 
 /*
- * What our timers' signals carry: a mark that no pointer has, which profile, which slot. A program's own
- * timer may well carry 0, or its number.
+ * What our timers' signals carry, from the highest bits on: a mark that no pointer has, which copy of the
+ * sampler, which profile, which slot. A program's own timer may well carry 0, or its number. A process can
+ * have several copies: aw-prof's beside the program's own, and one in each library that has it linked in.
+ * A copy is known by the page of its data.
  */
 #if UINTPTR_MAX > UINT32_MAX
-#define MARK ((uintptr_t)0xa1a2 << 48)
-#define GENERATION_MASK UINT32_MAX
+#define COPY_BITS 36
+#define GENERATION_BITS 8
 #else
-#define MARK ((uintptr_t)0xa1 << 24)
-#define GENERATION_MASK 0xffu
+#define COPY_BITS 8
+#define GENERATION_BITS 4
 #endif
+#define INDEX_BITS 16
+#define COPY_SHIFT (INDEX_BITS + GENERATION_BITS)
+#define MARK_SHIFT (COPY_SHIFT + COPY_BITS)
+#define MARK ((uintptr_t)0xa)
+#define PAGE_BITS 12
+
+_Static_assert(MARK_SHIFT + 4 == sizeof(uintptr_t) * 8, "a value is a pointer's size");
+
+static uintptr_t low(uintptr_t value, unsigned bits)
+{
+    return value & (((uintptr_t)1 << bits) - 1);
+}
+
+/* The mark and the copy: the same in every profile of ours. */
+static uintptr_t our_part(void)
+{
+    return MARK << MARK_SHIFT | low((uintptr_t)&awi_sampler >> PAGE_BITS, COPY_BITS) << COPY_SHIFT;
+}
 
 uintptr_t awi_timer_value(uint32_t index)
 {
     uint32_t generation = atomic_load_explicit(&awi_sampler.generation, memory_order_relaxed);
-    return MARK | (uintptr_t)(generation & GENERATION_MASK) << 16 | index;
+    return our_part() | low(generation, GENERATION_BITS) << INDEX_BITS | index;
 }
 
 bool awi_timer_value_is_ours(uintptr_t value)
 {
-    return (value & ~((uintptr_t)GENERATION_MASK << 16 | 0xffff)) == MARK;
+    return value >> COPY_SHIFT == our_part() >> COPY_SHIFT;
+}
+
+bool awi_sampler_is_tick(const siginfo_t *info)
+{
+    return info->si_code == SI_TIMER && (uintptr_t)info->si_value.sival_ptr >> MARK_SHIFT == MARK;
 }
 
 struct awi_slot *awi_slot_find(int32_t tid)

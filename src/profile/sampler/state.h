@@ -13,7 +13,7 @@
  *   control first     the handler sees the new half, takes its announcement back and starts over
  *
  * and so with the state: control stores OFF, then waits for both; a handler that comes later sees OFF, and
- * touches nothing.
+ * counts nothing.
  */
 #ifndef AWI_PROFILE_STATE_H
 #define AWI_PROFILE_STATE_H
@@ -55,7 +55,14 @@ struct awi_sampler {
     uint64_t delivered_ns; /* the shortest period that the kernel delivers of this clock */
     struct awi_recording recording;
     struct awi_slot *slots;
-    struct sigaction found;
+    /*
+     * What stood at SIGPROF before. Our handler may be called at any time, also when we are off: so it is
+     * written where nobody reads, and then named.
+     */
+    struct sigaction found[2];
+    _Atomic unsigned found_at;
+    /* The interval timer was ours, and is not: one signal of it may be pending still. */
+    _Atomic bool owes_tick;
     void (*foreign)(int signo, siginfo_t *info, void *context);
 };
 
@@ -86,7 +93,10 @@ uint64_t awi_slot_now(void);
 /* The slot's thread's own time of the sampler's clock; false: it has ended. */
 bool awi_slot_clock(const struct awi_slot *slot, uint64_t *now_ns);
 
-/* What the signal of a slot's timer carries in this profile; and is a value of such a kind? AS-Safe. */
+/*
+ * What the signal of a slot's timer carries in this profile; and is it a value of this copy of the sampler,
+ * of this profile or an earlier one? AS-Safe.
+ */
 uintptr_t awi_timer_value(uint32_t index);
 bool awi_timer_value_is_ours(uintptr_t value);
 
