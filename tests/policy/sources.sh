@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# sources.sh ROOT: each source file begins with its SPDX line, no line is longer than 110 columns or ends in
-# blanks, no file of the library is longer than 500 lines, and there is no unfinished business. Prints what is not so.
+# sources.sh ROOT: each source file begins with its SPDX line, no line of C or C++ is longer than 110 columns, none
+# ends in blanks, no file of the library is longer than 500 lines, and there is no unfinished business. Prints what is
+# not so.
 set -u
 root=$1
 cd "$root" || exit 1
