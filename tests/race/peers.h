@@ -9,9 +9,10 @@
 
 #include "race.h"
 
-extern const struct race_peer peer_fifo, peer_pipe, peer_full_pipe, peer_small_pipe, peer_pty,
-    peer_stopped_pty, peer_listener, peer_backlog, peer_message, peer_flock, peer_record_lock, peer_child,
-    peer_waited;
+extern const struct race_peer peer_fifo, peer_pipe, peer_pipe_by_number, peer_pipe_by_libc, peer_full_pipe,
+    peer_small_pipe, peer_pty, peer_stopped_pty, peer_listener, peer_backlog, peer_message, peer_flock,
+    peer_record_lock, peer_child, peer_waited, peer_nobody, peer_parts, peer_room, peer_lingering,
+    peer_written_out;
 
 /* The descriptors that this process has open. */
 unsigned peers_open(void);

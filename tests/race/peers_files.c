@@ -16,8 +16,11 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "guard/call.h"
 
 #define PAGE 4096
 
@@ -143,6 +146,69 @@ const struct race_peer peer_pipe = { .prepare = pipe_prepare,
                                      .tidy = close_both,
                                      .call = read_call,
                                      .account = read_account };
+
+/* The same by aw_syscall. */
+
+static long number_call(uint64_t timeout_ns)
+{
+    const long arguments[6] = { peer_fds[0], (long)buffer, 16 };
+
+    return aw_syscall(timeout_ns, SYS_read, arguments);
+}
+
+const struct race_peer peer_pipe_by_number = { .prepare = pipe_prepare,
+                                               .ready = pipe_ready,
+                                               .tidy = close_both,
+                                               .call = number_call,
+                                               .account = read_account };
+
+/*
+ * And as a call of which only libc knows how it is made: aw_recvmsg and aw_sendmsg with musl, and each call
+ * where there is no stub.
+ */
+
+static long plain_read(const long argument[6])
+{
+    return read((int)argument[0], (void *)argument[1], (size_t)argument[2]);
+}
+
+static long libc_call(uint64_t timeout_ns)
+{
+    static const struct awi_syscall call = { -1, plain_read };
+
+    return awi_call(peer_fds[0], (long)buffer, 16, 0, timeout_ns, &call);
+}
+
+const struct race_peer peer_pipe_by_libc = { .prepare = pipe_prepare,
+                                             .ready = pipe_ready,
+                                             .tidy = close_both,
+                                             .call = libc_call,
+                                             .account = read_account,
+                                             .is_plain = true };
+
+/*
+ * aw_sleep_until, which only a guard ends here: the kernel's clock knows nothing of the fake one. At a
+ * deadline of its own it is the kernel that comes back, and no alarm is involved.
+ */
+
+static void nobody(void)
+{
+}
+
+static long sleep_call(uint64_t timeout_ns)
+{
+    return aw_sleep_until(timeout_ns);
+}
+
+static void nothing_account(long result, bool was_ready)
+{
+    (void)result;
+    (void)was_ready;
+}
+
+const struct race_peer peer_nobody = {
+    .prepare = nobody, .tidy = nobody, .call = sleep_call, .account = nothing_account
+};
 
 /* aw_write to a pipe that is full: a few bytes, all or none. */
 

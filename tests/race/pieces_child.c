@@ -42,6 +42,12 @@ static void restart(void)
     race_running->peer->settle();
 }
 
+static void posix(void)
+{
+    scene_start(AW_ALARM_POSIX, AW_INTERRUPT_STEP);
+    race_running->peer->settle();
+}
+
 static void wait_for(uint64_t timeout_ns)
 {
     race_sleep_begins();
@@ -266,6 +272,8 @@ const struct race_piece child_pieces[] = {
     PIECE("h01_aw_child_wait_restart", restart, wait_1ms, check_never, 0),
     PIECE("h02_aw_child_wait_step", step, wait_1ms, check_ready, RACE_READY),
     PIECE("h02_aw_child_wait_restart", restart, wait_1ms, check_ready, RACE_READY),
+    PIECE("h01_aw_child_wait_posix", posix, wait_1ms, check_never, RACE_ALARM_ONLY),
+    PIECE("h02_aw_child_wait_posix", posix, wait_1ms, check_ready, RACE_READY | RACE_ALARM_ONLY),
     PIECE("h12_child_guard_step", step, wait_in_guard, check_never, RACE_ALARM_ONLY),
     PIECE("h12_child_guard_restart", restart, wait_in_guard, check_never, RACE_ALARM_ONLY),
     BOTH("h32_child_timer", timer, wait_5ms, check_timer, RACE_ALARM_ONLY),

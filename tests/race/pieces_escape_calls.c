@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pieces_escape_calls.c: hazards 2, 16 and 30: what else is going on inside a guard that escapes when the
- * alarm lands: a guarded call whose result is taken under a shield, a plain call that sleeps, a change of the
- * library's own structures, a callback, a handler of somebody else.
+ * alarm lands: a guarded call whose result is taken under a shield, a full read or write between two of its
+ * parts, a plain call that sleeps, a change of the library's own structures, a callback, a handler of
+ * somebody else.
  */
 #include "escapes.h"
 #include "peers.h"
@@ -86,6 +87,12 @@ static void read_guarded(void)
     did.returned = (int)aw_read(peer_fds[0], &byte, 1, AW_FOREVER);
 }
 
+/* A full read or write: *done says how far it came, wherever the escape is made. */
+static void call_it(void)
+{
+    did.returned = (int)race_running->peer->call(AW_FOREVER);
+}
+
 static void wait_in_it(void)
 {
     did.returned = aw_wait(10 * MS);
@@ -113,6 +120,26 @@ static void guarded_restart(void)
 {
     escapes_restart();
     within = read_guarded;
+}
+
+static void full_step(void)
+{
+    escapes_step();
+    within = call_it;
+}
+
+static void full_restart(void)
+{
+    escapes_restart();
+    within = call_it;
+}
+
+static void check_full(void)
+{
+    race_running->peer->account(did.returned, race_page->readied);
+    race_check(did.returned >= 0, "the escape that the call put off was not made");
+    escapes_check_rest();
+    race_outcome(did.outer_finished == 0 ? "escaped" : did.outer_expired != 0 ? "done, and expired" : "done");
 }
 
 static void waits(void)
@@ -283,6 +310,30 @@ const struct race_piece escape_call_pieces[] = {
       .check = check_sleep,
       .peer = &peer_pipe,
       .flags = RACE_SLEEPS | RACE_ALARM_ONLY },
+    { .name = "h02_escape_read_full_step",
+      .setup = full_step,
+      .run = in_guard,
+      .check = check_full,
+      .peer = &peer_parts,
+      .flags = RACE_SLEEPS | RACE_READY | RACE_ALARM_ONLY },
+    { .name = "h02_escape_read_full_restart",
+      .setup = full_restart,
+      .run = in_guard,
+      .check = check_full,
+      .peer = &peer_parts,
+      .flags = RACE_SLEEPS | RACE_READY | RACE_ALARM_ONLY },
+    { .name = "h02_escape_write_full_step",
+      .setup = full_step,
+      .run = in_guard,
+      .check = check_full,
+      .peer = &peer_room,
+      .flags = RACE_SLEEPS | RACE_READY | RACE_ALARM_ONLY },
+    { .name = "h02_escape_write_full_restart",
+      .setup = full_restart,
+      .run = in_guard,
+      .check = check_full,
+      .peer = &peer_room,
+      .flags = RACE_SLEEPS | RACE_READY | RACE_ALARM_ONLY },
     { .name = "h17_escape_wait",
       .setup = waits,
       .run = in_guard,

@@ -96,13 +96,23 @@ static int count(struct aw_timer timer, void *arg)
     return 0;
 }
 
-static void pipe_and_timer(void)
+static void pipe_and_timer_on(enum aw_alarm alarm)
 {
-    nothing_armed();
+    scene_start(alarm, AW_INTERRUPT_STEP);
     race_check(pipe(fds) == 0, "pipe");
     race_check(aw_timer_create(&near_shot.timer, count, NULL) == 0, "create");
     race_check(aw_timer_arm(near_shot.timer, MS) == 0, "arm");
     near_shot.due_ns = scene_begin_ns + MS;
+}
+
+static void pipe_and_timer(void)
+{
+    pipe_and_timer_on(AW_ALARM_ITIMER);
+}
+
+static void pipe_and_timer_posix(void)
+{
+    pipe_and_timer_on(AW_ALARM_POSIX);
 }
 
 static void poll_10ms(void)
@@ -457,6 +467,11 @@ const struct race_piece wait_pieces[] = {
     { .name = "h32_wait_posix", .setup = near_armed_posix, .run = wait_10ms, .check = check_wait },
     { .name = "h07_wait_lazy", .setup = lazily_armed, .run = wait_10ms, .check = check_timeout },
     { .name = "h32_poll", .setup = pipe_and_timer, .run = poll_10ms, .check = check_poll },
+    { .name = "h32_poll_posix",
+      .setup = pipe_and_timer_posix,
+      .run = poll_10ms,
+      .check = check_poll,
+      .flags = RACE_ALARM_ONLY },
     { .name = "h32_wait_handler",
       .setup = poster,
       .run = wait_50ms,

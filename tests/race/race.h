@@ -68,7 +68,9 @@ struct race_peer {
     void (*settle)(void);                         /* in the child, before the first mark; or NULL */
     long (*call)(uint64_t timeout_ns);            /* the guarded call */
     void (*account)(long result, bool was_ready); /* after it: who has what? */
-    long partial; /* it may return this if nobody ever gets ready; 0: ETIMEDOUT */
+    long partial;  /* it may return this if nobody ever gets ready; 0: ETIMEDOUT */
+    bool is_plain; /* it is made through libc, whatever the machine */
+    bool in_parts; /* of several calls: an alarm that comes between two is none of the second's */
 };
 
 /* 8 KiB in the frame of the child that calls the piece, aligned to 64: it lies above the piece's frames, and
@@ -135,6 +137,12 @@ void race_sleep_ends(void);
 /* Waits until the tracer says go (RACE_THREAD: on the second thread; RACE_SECOND: on the main thread). */
 void race_await_go(void);
 void race_done(void);
+
+/*
+ * The next close of this descriptor frees its number and then waits until the other one is readable; any
+ * signal ends that with EINTR.
+ */
+void race_close_waits(int fd, int until);
 
 /* The fake kernel (world.c). Sends a due alarm to this thread, as the kernel does: si_code SI_KERNEL. */
 void race_deliver(void);

@@ -30,6 +30,8 @@ int __wrap_timer_create(clockid_t id, struct sigevent *event, timer_t *timer);
 int __wrap_timer_settime(timer_t timer, int flags, const struct itimerspec *value, struct itimerspec *old);
 int __wrap_timer_delete(timer_t timer);
 int __wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask);
+int __wrap_close(int fd);
+int __real_close(int fd);
 
 struct race_page *race_page;
 const struct race_piece *race_running;
@@ -166,6 +168,25 @@ int __wrap_timer_delete(timer_t timer)
     race_page->alarm_at_ns = 0;
     race_page->disarmed++;
     return 0;
+}
+
+static int closing = -1;
+static struct pollfd written = { .events = POLLIN };
+
+void race_close_waits(int fd, int until)
+{
+    closing = fd;
+    written.fd = until;
+}
+
+/* As a file system that writes out what is left: no signal restarts a close. One step, as in the kernel. */
+int __wrap_close(int fd)
+{
+    if (fd != closing)
+        return __real_close(fd);
+    closing = -1;
+    world_call(SYS_close, fd, 0, 0, 0, 0);
+    return world_ppoll(&written, 1, (struct timespec){ .tv_sec = 1000 }, NULL) < 0 ? -1 : 0;
 }
 
 siginfo_t race_siginfo(int signo, int code)
