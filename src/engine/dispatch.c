@@ -43,8 +43,10 @@ struct round {
 };
 
 /*
- * Guards that were entered outside the callback neither interrupt it nor time it out. That protects the
- * engine, too: no mark of being busy has to stay behind if the callback leaves by longjmp.
+ * Guards that were entered outside the callback neither interrupt it nor time it out. A handler that comes
+ * before `base` is stored may drop SA_RESTART for them, and it is put back; one that comes later sees none to
+ * drop it for. That protects the engine, too: no mark of being busy has to stay behind if the callback leaves
+ * by longjmp.
  */
 static void callback_begins(struct round *round)
 {

@@ -18,6 +18,9 @@ struct awi_syscall {
     long (*plain)(const long argument[6]);
 };
 
+/* read(2) and write(2). */
+extern const struct awi_syscall awi_read, awi_write __attribute__((visibility("hidden")));
+
 /*
  * Makes the call with these four arguments, and zeros, again and again where signals interrupt it, until it
  * has a result, the time is over, a guard has expired, or a callback returned a negative value. The contract

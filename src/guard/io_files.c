@@ -36,6 +36,9 @@ static long plain_write(const long argument[6])
     return write((int)argument[0], (const void *)argument[1], (size_t)argument[2]);
 }
 
+const struct awi_syscall awi_read = { SYS_read, plain_read };
+const struct awi_syscall awi_write = { SYS_write, plain_write };
+
 static long plain_readv(const long argument[6])
 {
     return readv((int)argument[0], (const struct iovec *)argument[1], (int)argument[2]);
@@ -89,14 +92,12 @@ int aw_openat(int folder, const char *path, int flags, mode_t mode, uint64_t tim
 
 ssize_t aw_read(int fd, void *buffer, size_t n, uint64_t timeout_ns)
 {
-    static const struct awi_syscall call = { SYS_read, plain_read };
-    return awi_call(fd, (long)buffer, (long)n, 0, timeout_ns, &call);
+    return awi_call(fd, (long)buffer, (long)n, 0, timeout_ns, &awi_read);
 }
 
 ssize_t aw_write(int fd, const void *buffer, size_t n, uint64_t timeout_ns)
 {
-    static const struct awi_syscall call = { SYS_write, plain_write };
-    return awi_call(fd, (long)buffer, (long)n, 0, timeout_ns, &call);
+    return awi_call(fd, (long)buffer, (long)n, 0, timeout_ns, &awi_write);
 }
 
 ssize_t aw_readv(int fd, const struct iovec *parts, int count, uint64_t timeout_ns)

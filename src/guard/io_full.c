@@ -8,8 +8,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "../busy.h"
 #include "../engine/clock.h"
@@ -22,16 +20,6 @@ static bool is_valid(const void *buffer, size_t n, const size_t *done)
         return true;
     awi_call_refused(EINVAL);
     return false;
-}
-
-static long plain_read(const long argument[6])
-{
-    return read((int)argument[0], (void *)argument[1], (size_t)argument[2]);
-}
-
-static long plain_write(const long argument[6])
-{
-    return write((int)argument[0], (const void *)argument[1], (size_t)argument[2]);
 }
 
 /* True if there is more to do. */
@@ -73,12 +61,10 @@ static ssize_t move_all(const struct awi_syscall *call, int fd, const void *buff
 
 AWI_OUTLINE ssize_t aw_read_full(int fd, void *buffer, size_t n, size_t *done, uint64_t timeout_ns)
 {
-    static const struct awi_syscall call = { SYS_read, plain_read };
-    return move_all(&call, fd, buffer, n, done, timeout_ns, AWI_HERE);
+    return move_all(&awi_read, fd, buffer, n, done, timeout_ns, AWI_HERE);
 }
 
 AWI_OUTLINE ssize_t aw_write_full(int fd, const void *buffer, size_t n, size_t *done, uint64_t timeout_ns)
 {
-    static const struct awi_syscall call = { SYS_write, plain_write };
-    return move_all(&call, fd, buffer, n, done, timeout_ns, AWI_HERE);
+    return move_all(&awi_write, fd, buffer, n, done, timeout_ns, AWI_HERE);
 }

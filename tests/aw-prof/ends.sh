@@ -34,12 +34,17 @@ for run in 1 2 3 4; do
     took 480 900 '.*' coarse.folded || echo "... of run $run at 1 Hz"
 done
 
+# The program that $pid profiles has begun.
+await_ready() {
+    until [ -e ready ] || ! kill -0 $pid; do
+        sleep 0.1
+    done
+}
+
 # What is sent to aw-prof reaches the program; of the terminal's signals it takes no notice.
 "$prof" -o out.folded -- sh -c 'touch ready; exec sleep 60' 2>errors &
 pid=$!
-until [ -e ready ] || ! kill -0 $pid; do
-    sleep 0.1
-done
+await_ready
 kill -INT $pid
 sleep 0.2
 kill -TERM $pid
@@ -51,9 +56,7 @@ got=$?
 rm -f ready
 "$prof" -o out.folded -- sh -c 'trap "exit 7" HUP; touch ready; while :; do sleep 0.1; done' 2>errors &
 pid=$!
-until [ -e ready ] || ! kill -0 $pid; do
-    sleep 0.1
-done
+await_ready
 kill -HUP $pid
 wait $pid
 got=$?
@@ -64,9 +67,7 @@ for signal in 10 12 14 24; do
     rm -f ready
     "$prof" -o out.folded -- sh -c 'touch ready; exec sleep 60' 2>errors &
     pid=$!
-    until [ -e ready ] || ! kill -0 $pid; do
-        sleep 0.1
-    done
+    await_ready
     kill -$signal $pid
     wait $pid
     got=$?

@@ -3,14 +3,13 @@
  * forks.c: a program whose forks are not as they are mostly: behind the back of pthread_atfork, or in a
  * handler that interrupts whatever the thread is at.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/fork_in_handler.h"
 #include "burn.h"
 
 BURNER(burn_alpha)
@@ -23,8 +22,6 @@ BURNER(burn_child)
 #endif
 
 #define FORKS 800
-
-static volatile sig_atomic_t forks;
 
 static void *work_in_child(void *arg)
 {
@@ -49,27 +46,6 @@ static void fork_raw(void)
     require(waitpid(pid, &status, 0) == pid && status == 0, "the child of _Fork ends well");
 }
 
-/* Once: a handler that takes longer than the time to the next would leave the program none. */
-static void set_alarm(void)
-{
-    struct itimerval value = { .it_value.tv_usec = 200 + forks * 37 % 1000 };
-    setitimer(ITIMER_REAL, &value, NULL);
-}
-
-static void fork_in_handler(int signo)
-{
-    int saved_errno = errno;
-    (void)signo;
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(0);
-    if (pid > 0)
-        waitpid(pid, NULL, 0);
-    if (++forks < FORKS)
-        set_alarm();
-    errno = saved_errno;
-}
-
 /* A program that hangs, with all signals blocked perhaps, is killed by the kernel. */
 static void limit_time(time_t seconds)
 {
@@ -89,8 +65,9 @@ static void fork_while_threads_come_and_go(void)
 {
     limit_time(60);
     require(signal(SIGALRM, fork_in_handler) != SIG_ERR, "signal");
-    set_alarm();
-    while (forks < FORKS) {
+    forks_left = FORKS;
+    set_alarm_to_fork();
+    while (forks_left > 0) {
         pthread_t thread;
         require(pthread_create(&thread, NULL, do_nothing, NULL) == 0, "pthread_create");
         require(pthread_join(thread, NULL) == 0, "pthread_join");

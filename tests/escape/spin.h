@@ -8,17 +8,6 @@
 
 #include "signal_fixture.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
-
 #define SPIN_LIMIT AW_SEC(60) /* after that a test has failed */
 
 /* Reads the clock seldom: nearly always the interrupted instruction is the program's. */

@@ -4,41 +4,15 @@
  * while a thread registers or ends, and a thread that is cancelled wherever it is, in our handler, too. A
  * failure is a test that hangs.
  */
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "check_main.h"
+#include "fork_in_handler.h"
 #include "signal_fixture.h"
 #include "work.h"
 
 #define FORKS 200
-
-static volatile sig_atomic_t forks;
-
-/* Once: a handler that takes longer than the time to the next would leave the program none. */
-static void set_alarm(void)
-{
-    struct itimerval value = { .it_value.tv_usec = 200 + forks * 37 % 1000 };
-    setitimer(ITIMER_REAL, &value, NULL);
-}
-
-static void fork_in_handler(int signo)
-{
-    int saved_errno = errno;
-    (void)signo;
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(0);
-    if (pid > 0)
-        waitpid(pid, NULL, 0);
-    if (++forks < FORKS)
-        set_alarm();
-    errno = saved_errno;
-}
 
 static void *register_and_end(void *arg)
 {
@@ -51,9 +25,9 @@ START_TEST(a_handler_forks_while_threads_come_and_go)
 {
     start_profile((enum aw_profile_clock)_i, 1000);
     handle_signal(SIGALRM, fork_in_handler, SA_RESTART);
-    forks = 0;
-    set_alarm();
-    while (forks < FORKS) {
+    forks_left = FORKS;
+    set_alarm_to_fork();
+    while (forks_left > 0) {
         pthread_t thread;
         ck_assert_int_eq(pthread_create(&thread, NULL, register_and_end, NULL), 0);
         ck_assert_int_eq(pthread_join(thread, NULL), 0);

@@ -132,17 +132,6 @@ static void add_bodies(const struct body *body)
 
 /* ---- the tests ---- */
 
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
-
 START_TEST(page_and_test_know_the_same_lines)
 {
     ck_assert_msg(page_rows != 0, "there is no table in %s", AW_GUARDS_PAGE);
