@@ -2,7 +2,11 @@
 /*
  * shares.c: how samples divide: between two threads with equal work, and between three functions with
  * shares of 50:30:20 below ten frames. Not scaled, so that nothing but the instants of the samples is
- * judged: within two standard deviations of as many independent draws (in the short form five).
+ * judged: within two standard deviations of as many independent draws.
+ *
+ * That holds on a quiet machine, and in the long form. Beside other programs one thread has the processor
+ * when there is a tick, and another in between, and of equal work one is seen five times as often: the short
+ * form judges only that what the ticks find is sampled, all of it and at its place.
  */
 #include <math.h>
 #include <pthread.h>
@@ -10,6 +14,7 @@
 #include "accuracy.h"
 #include "gperftools.h"
 #include "tally.h"
+#include "witness.h"
 #include "work.h"
 
 /* A call is no jump, and two functions are not made one. */
@@ -18,24 +23,7 @@
 #define PARTS 3
 #define DEPTH 10
 #define HZ 1000
-
-/*
- * Where other programs want the processors, too, ticks find one of these instead of the thread, and its
- * samples are fewer than are due; how many fewer differs by chance. Then there is nothing to judge, in the
- * short form.
- */
-static double sigmas_for(bool is_long, uint64_t samples, uint64_t used_ns)
-{
-    const uint64_t period_ns = work_tick_ns() > 1000000000 / HZ ? work_tick_ns() : 1000000000 / HZ;
-    const double due = (double)used_ns / (double)period_ns;
-    if (is_long)
-        return 2;
-    if ((double)samples >= 0.9 * due)
-        return 5;
-    accuracy_note("%llu samples of %.0f that are due: the machine is busy, this is not judged",
-                  (unsigned long long)samples, due);
-    return 0;
-}
+#define SIGMAS 2
 
 /* --- Two threads ---------------------------------------------------------------------------------------- */
 
@@ -56,41 +44,48 @@ TALLIED(second_half) static void second_half(void)
     STAYS(second_half);
 }
 
-static void *be_half(void *half)
+struct half {
+    void (*run)(void);
+    struct witness witness;
+};
+
+static struct half halves[2] = { { .run = first_half }, { .run = second_half } };
+
+static void *be_half(void *arg)
 {
+    struct half *half = arg;
     /* Under gperftools, which finds threads by itself, it means nothing. */
     if (aw_profile_thread_register(NULL) < 0)
         accuracy_note("a thread was not registered");
-    if (half == NULL)
-        first_half();
-    else
-        second_half();
+    const bool has_witness = witness_start(&half->witness, HZ);
+    half->run();
+    if (has_witness)
+        witness_stop(&half->witness);
     return NULL;
 }
 
 static void work_in_halves(void *unused)
 {
-    static char second;
     pthread_t threads[2];
     (void)unused;
-    if (pthread_create(&threads[0], NULL, be_half, NULL) != 0)
+    if (pthread_create(&threads[0], NULL, be_half, &halves[0]) != 0)
         return;
-    if (pthread_create(&threads[1], NULL, be_half, &second) == 0)
+    if (pthread_create(&threads[1], NULL, be_half, &halves[1]) == 0)
         pthread_join(threads[1], NULL);
     pthread_join(threads[0], NULL);
 }
 
-/* Prints it; 0 sigmas: that is all. */
-static bool say_halves(const char *who, uint64_t first, uint64_t second, double sigmas)
+/* Prints it; whether it is within the bar is judged only of who must be. */
+static bool say_halves(const char *who, bool is_judged, uint64_t first, uint64_t second)
 {
     const double sum = (double)(first + second);
     const double off = sum > 0 ? ((double)first - sum / 2) / (sqrt(sum) / 2) : 99;
-    static const char format[] = "%s: two threads with equal work: %llu : %llu samples, %+.2f sigma (%g)";
+    static const char format[] = "%s: two threads with equal work: %llu : %llu samples, %+.2f sigma (%d)";
     const unsigned long long left = first;
     const unsigned long long right = second;
-    if (sigmas > 0)
-        return accuracy_say(fabs(off) <= sigmas, format, who, left, right, off, sigmas);
-    accuracy_note(format, who, left, right, off, sigmas);
+    if (is_judged)
+        return accuracy_say(fabs(off) <= SIGMAS, format, who, left, right, off, SIGMAS);
+    accuracy_note(format, who, left, right, off, SIGMAS);
     return true;
 }
 
@@ -107,11 +102,12 @@ static bool measure_halves(bool is_long)
     const uint64_t first = tally_count_within(profile, 0, &ranges[0]);
     const uint64_t second = tally_count_within(profile, 0, &ranges[1]);
     aw_profile_free(profile);
-    const bool is_met =
-        say_halves("alarmwheel", first, second, sigmas_for(is_long, first + second, 2 * half_ns));
+    bool is_met = witness_confirms(&halves[0].witness, 0, "the first of two threads", first);
+    is_met = witness_confirms(&halves[1].witness, 0, "the second", second) && is_met;
+    is_met = say_halves("alarmwheel", is_long, first, second) && is_met;
     struct gperftools_profile peer;
     if (is_long && gperftools_run(HZ, work_in_halves, NULL, ranges, 2, &peer))
-        say_halves("gperftools", peer.within[0], peer.within[1], 0);
+        say_halves("gperftools", false, peer.within[0], peer.within[1]);
     return is_met;
 }
 
@@ -157,6 +153,7 @@ struct split {
     uint64_t wanted_ns;
     uint64_t seed;
     uint64_t used_ns[PARTS];
+    struct witness witness; /* its places: the parts from 1 on */
 };
 
 /*
@@ -176,31 +173,34 @@ static void work_in_parts(void *arg)
             lag = its > lag ? its : lag;
         }
         const uint64_t start = work_cpu_ns();
+        split->witness.place = (int)next + 1;
         descend(DEPTH, next, 1000000 + work_random(&split->seed) % 8000000);
+        split->witness.place = 0;
         const uint64_t used = work_cpu_ns() - start;
         split->used_ns[next] += used;
         sum += used;
     }
 }
 
-static bool say_parts(const char *who, const uint64_t within[PARTS], const struct split *split, double sigmas)
+static bool say_parts(const char *who, const uint64_t within[PARTS], const struct split *split,
+                      bool is_judged)
 {
     const double samples = (double)(within[0] + within[1] + within[2]);
     const double used = (double)(split->used_ns[0] + split->used_ns[1] + split->used_ns[2]);
     bool is_met = true;
     for (unsigned i = 0; i < PARTS; i++) {
         static const char format[] =
-            "%s: part %c: %.2f %% of the work, %.2f %% of %.0f samples, %+.2f sigma (%g)";
+            "%s: part %c: %.2f %% of the work, %.2f %% of %.0f samples, %+.2f sigma (%d)";
         const char letter = (char)('a' + i);
         const double share = (double)split->used_ns[i] / used;
         const double seen = samples > 0 ? (double)within[i] / samples : 0;
         const double off = samples > 0 ? (seen - share) / sqrt(share * (1 - share) / samples) : 99;
-        if (sigmas > 0)
-            is_met = accuracy_say(fabs(off) <= sigmas, format, who, letter, 100 * share, 100 * seen, samples,
-                                  off, sigmas) &&
+        if (is_judged)
+            is_met = accuracy_say(fabs(off) <= SIGMAS, format, who, letter, 100 * share, 100 * seen, samples,
+                                  off, SIGMAS) &&
                      is_met;
         else
-            accuracy_note(format, who, letter, 100 * share, 100 * seen, samples, off, sigmas);
+            accuracy_note(format, who, letter, 100 * share, 100 * seen, samples, off, SIGMAS);
     }
     return is_met;
 }
@@ -214,20 +214,26 @@ static bool measure_parts(bool is_long)
     uint64_t within[PARTS];
     if (!tally_start(AW_PROFILE_CPU, HZ))
         return false;
+    const bool has_witness = witness_start(&split.witness, HZ);
     work_in_parts(&split);
+    if (has_witness)
+        witness_stop(&split.witness);
     struct aw_profile *profile = tally_stop();
     if (profile == NULL)
         return false;
-    for (unsigned i = 0; i < PARTS; i++)
+    bool is_met = has_witness;
+    for (unsigned i = 0; i < PARTS; i++) {
+        static const char *const names[PARTS] = { "part a", "part b", "part c" };
         within[i] = tally_count_within(profile, 0, &ranges[i]);
+        is_met = witness_confirms(&split.witness, i + 1, names[i], within[i]) && is_met;
+    }
     aw_profile_free(profile);
-    const double sigmas = sigmas_for(is_long, within[0] + within[1] + within[2], split.wanted_ns);
-    const bool is_met = say_parts("alarmwheel", within, &split, sigmas);
+    is_met = say_parts("alarmwheel", within, &split, is_long) && is_met;
     struct gperftools_profile peer;
     struct split same = { .wanted_ns = split.wanted_ns, .seed = split.seed };
     /* What the child uses is not seen here: it is as much, but for the pieces' last readings of the clock. */
     if (is_long && gperftools_run(HZ, work_in_parts, &same, ranges, PARTS, &peer))
-        say_parts("gperftools", peer.within, &split, 0);
+        say_parts("gperftools", peer.within, &split, false);
     return is_met;
 }
 
