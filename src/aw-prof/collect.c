@@ -262,6 +262,27 @@ uint64_t awi_collect_count(const char *directory)
     return count;
 }
 
+static void find_start(const char *path, long pid, unsigned ordinal, void *arg)
+{
+    (void)pid;
+    (void)ordinal;
+    uint64_t *started_ns = arg;
+    struct awi_recording_head head;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return;
+    if (read_head(fd, &head) && (*started_ns == 0 || head.started_ns < *started_ns))
+        *started_ns = head.started_ns;
+    close(fd);
+}
+
+uint64_t awi_collect_started_ns(const char *directory)
+{
+    uint64_t started_ns = 0;
+    each(directory, find_start, &started_ns);
+    return started_ns;
+}
+
 static void stop_file(const char *path, long pid, unsigned ordinal, void *arg)
 {
     (void)pid;

@@ -20,7 +20,9 @@
 #include "settings.h"
 
 #define NS_PER_SEC UINT64_C(1000000000)
-#define LOOK_NS (NS_PER_SEC / 4) /* how often progress is shown, and what has ended is collected */
+#define LOOK_NS (NS_PER_SEC / 4)  /* how often progress is shown, and what has ended is collected */
+#define LOAD_NS (10 * NS_PER_SEC) /* in which a program loads our library, on a slow machine too */
+#define LOAD_LOOK_NS (NS_PER_SEC / 100)
 #define RECORDING_BYTES ((size_t)4 << 20)
 #define FOLLOWED_BYTES ((size_t)1 << 20) /* there may be many */
 #define MAX_DEPTH 256u
@@ -112,6 +114,19 @@ static void show_progress(const struct run *run)
     awi_say_progress("%llu.%llu s, %llu samples", (unsigned long long)(tenths / 10),
                      (unsigned long long)(tenths % 10),
                      (unsigned long long)awi_collect_count(run->settings.directory));
+}
+
+/* When sampling is to stop. Its duration does not begin before the sampling does. */
+static uint64_t find_end(struct run *run)
+{
+    struct awi_launch *launch = &run->launch;
+    uint64_t started_ns = 0;
+    if (run->options->duration_ns == 0)
+        return UINT64_MAX;
+    while ((started_ns = awi_collect_started_ns(run->settings.directory)) == 0 && !launch->has_ended &&
+           awi_now_ns() < launch->started_ns + LOAD_NS)
+        awi_launch_wait(launch, awi_now_ns() + LOAD_LOOK_NS);
+    return (started_ns != 0 ? started_ns : launch->started_ns) + run->options->duration_ns;
 }
 
 static void watch(struct run *run, uint64_t until_ns)
@@ -257,9 +272,8 @@ static void finish(struct run *run)
 
 static void wait_and_finish(struct run *run)
 {
-    uint64_t duration = run->options->duration_ns;
     run->collection.kept_pid = run->launch.pid;
-    watch(run, duration > 0 ? run->launch.started_ns + duration : UINT64_MAX);
+    watch(run, find_end(run));
     finish(run);
     if (!run->launch.has_ended) {
         awi_launch_wait(&run->launch, UINT64_MAX);

@@ -117,6 +117,8 @@ touch told
 wait $pid
 got=$?
 [ $got -eq 5 ] || fail "-d: the status: $got"
-status 0 "$prof" -F 1000 -d 0.3 -o d.folded -- "$subject" normal 3000
-took 1 2500 burn_alpha d.folded
+status 0 "$prof" -F 1000 -d 1 -o d.folded -- "$subject" normal 5000
+took 1 4500 burn_alpha d.folded
+# It begins with the samples: a program that is slow to load has been profiled all the same.
+status 0 "$prof" -c wall -d 0.001 -o short.folded -- "$subject" normal 10
 finish

@@ -22,8 +22,39 @@
 
 #define PARTS 3
 #define DEPTH 10
-#define HZ 1000
+#define HZ 10000 /* both timers, the witness's too, are due in any tick */
+#define PEER_HZ 1000
 #define SIGMAS 2
+
+/* --- A thread with a witness ---------------------------------------------------------------------------- */
+
+struct worker {
+    void (*work)(struct worker *self);
+    struct witness witness;
+};
+
+static void *be_worker(void *arg)
+{
+    struct worker *worker = arg;
+    /* Under gperftools, which finds threads by itself, it means nothing. */
+    if (aw_profile_thread_register(NULL) < 0)
+        accuracy_note("a thread was not registered");
+    const bool has_witness = witness_start(&worker->witness, HZ);
+    worker->work(worker);
+    if (has_witness)
+        witness_stop(&worker->witness);
+    return NULL;
+}
+
+static void run_workers(struct worker *workers, unsigned count)
+{
+    pthread_t threads[2];
+    unsigned made = 0;
+    while (made < count && pthread_create(&threads[made], NULL, be_worker, &workers[made]) == 0)
+        made++;
+    while (made > 0)
+        pthread_join(threads[--made], NULL);
+}
 
 /* --- Two threads ---------------------------------------------------------------------------------------- */
 
@@ -32,47 +63,26 @@ TALLY_DECLARE(second_half);
 
 static uint64_t half_ns;
 
-TALLIED(first_half) static void first_half(void)
+TALLIED(first_half) static void first_half(struct worker *self)
 {
+    (void)self;
     work_burn(half_ns);
     STAYS(first_half);
 }
 
-TALLIED(second_half) static void second_half(void)
+TALLIED(second_half) static void second_half(struct worker *self)
 {
+    (void)self;
     work_burn(half_ns);
     STAYS(second_half);
 }
 
-struct half {
-    void (*run)(void);
-    struct witness witness;
-};
-
-static struct half halves[2] = { { .run = first_half }, { .run = second_half } };
-
-static void *be_half(void *arg)
-{
-    struct half *half = arg;
-    /* Under gperftools, which finds threads by itself, it means nothing. */
-    if (aw_profile_thread_register(NULL) < 0)
-        accuracy_note("a thread was not registered");
-    const bool has_witness = witness_start(&half->witness, HZ);
-    half->run();
-    if (has_witness)
-        witness_stop(&half->witness);
-    return NULL;
-}
+static struct worker halves[2] = { { .work = first_half }, { .work = second_half } };
 
 static void work_in_halves(void *unused)
 {
-    pthread_t threads[2];
     (void)unused;
-    if (pthread_create(&threads[0], NULL, be_half, &halves[0]) != 0)
-        return;
-    if (pthread_create(&threads[1], NULL, be_half, &halves[1]) == 0)
-        pthread_join(threads[1], NULL);
-    pthread_join(threads[0], NULL);
+    run_workers(halves, 2);
 }
 
 /* Prints it; whether it is within the bar is judged only of who must be. */
@@ -106,7 +116,7 @@ static bool measure_halves(bool is_long)
     is_met = witness_confirms(&halves[1].witness, 0, "the second", second) && is_met;
     is_met = say_halves("alarmwheel", is_long, first, second) && is_met;
     struct gperftools_profile peer;
-    if (is_long && gperftools_run(HZ, work_in_halves, NULL, ranges, 2, &peer))
+    if (is_long && gperftools_run(PEER_HZ, work_in_halves, NULL, ranges, 2, &peer))
         say_halves("gperftools", false, peer.within[0], peer.within[1]);
     return is_met;
 }
@@ -150,19 +160,19 @@ __attribute__((noinline)) static void descend(unsigned depth, unsigned part, uin
 }
 
 struct split {
+    struct worker worker; /* its witness's places: the parts from 1 on */
     uint64_t wanted_ns;
     uint64_t seed;
     uint64_t used_ns[PARTS];
-    struct witness witness; /* its places: the parts from 1 on */
 };
 
 /*
  * Pieces of random length, 1 to 9 ms, of the part that lags most: no piece keeps step with the kernel's
  * tick.
  */
-static void work_in_parts(void *arg)
+static void divide_work(struct worker *self)
 {
-    struct split *split = arg;
+    struct split *split = (struct split *)self;
     for (uint64_t sum = 0; sum < split->wanted_ns;) {
         unsigned next = 0;
         double lag = -1e30;
@@ -173,13 +183,18 @@ static void work_in_parts(void *arg)
             lag = its > lag ? its : lag;
         }
         const uint64_t start = work_cpu_ns();
-        split->witness.place = (int)next + 1;
+        self->witness.place = (int)next + 1;
         descend(DEPTH, next, 1000000 + work_random(&split->seed) % 8000000);
-        split->witness.place = 0;
+        self->witness.place = 0;
         const uint64_t used = work_cpu_ns() - start;
         split->used_ns[next] += used;
         sum += used;
     }
+}
+
+static void work_in_parts(void *split)
+{
+    run_workers(&((struct split *)split)->worker, 1);
 }
 
 static bool say_parts(const char *who, const uint64_t within[PARTS], const struct split *split,
@@ -209,30 +224,28 @@ static bool measure_parts(bool is_long)
 {
     const struct tally_range ranges[PARTS] = { TALLY_RANGE(part_a), TALLY_RANGE(part_b),
                                                TALLY_RANGE(part_c) };
-    struct split split = { .wanted_ns = is_long ? UINT64_C(15000000000) : 1500000000,
+    struct split split = { .worker = { .work = divide_work },
+                           .wanted_ns = is_long ? UINT64_C(15000000000) : 1500000000,
                            .seed = work_wall_ns() };
     uint64_t within[PARTS];
     if (!tally_start(AW_PROFILE_CPU, HZ))
         return false;
-    const bool has_witness = witness_start(&split.witness, HZ);
     work_in_parts(&split);
-    if (has_witness)
-        witness_stop(&split.witness);
     struct aw_profile *profile = tally_stop();
     if (profile == NULL)
         return false;
-    bool is_met = has_witness;
+    bool is_met = true;
     for (unsigned i = 0; i < PARTS; i++) {
         static const char *const names[PARTS] = { "part a", "part b", "part c" };
         within[i] = tally_count_within(profile, 0, &ranges[i]);
-        is_met = witness_confirms(&split.witness, i + 1, names[i], within[i]) && is_met;
+        is_met = witness_confirms(&split.worker.witness, i + 1, names[i], within[i]) && is_met;
     }
     aw_profile_free(profile);
     is_met = say_parts("alarmwheel", within, &split, is_long) && is_met;
     struct gperftools_profile peer;
-    struct split same = { .wanted_ns = split.wanted_ns, .seed = split.seed };
+    struct split same = { .worker = split.worker, .wanted_ns = split.wanted_ns, .seed = split.seed };
     /* What the child uses is not seen here: it is as much, but for the pieces' last readings of the clock. */
-    if (is_long && gperftools_run(HZ, work_in_parts, &same, ranges, PARTS, &peer))
+    if (is_long && gperftools_run(PEER_HZ, work_in_parts, &same, ranges, PARTS, &peer))
         say_parts("gperftools", peer.within, &split, false);
     return is_met;
 }

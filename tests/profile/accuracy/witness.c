@@ -16,8 +16,8 @@
  * The two periods begin some microseconds apart, and a tick may come in between; so may one while the thread
  * changes its place. That is as rare as it is short.
  */
-#define ASTRAY_COUNT 3
-#define ASTRAY_SHARE 0.03
+#define ASTRAY_COUNT 5
+#define ASTRAY_SHARE 0.05
 
 static void on_tick(int signo, siginfo_t *info, void *context)
 {
