@@ -114,7 +114,7 @@ static int no_answer(int port)
     char byte;
 
     printf("Asking a device that is silent:\n");
-    if (aw_write(port, "weight?\n", 8, AW_MS(LIMIT_MS)) != 8)
+    if (aw_write(port, "weight?\n", 8, AW_SEC(10)) != 8)
         return fail("aw_write");
     begin_ms = now_ms();
     return expect_timeout(aw_read(port, &byte, 1, AW_MS(LIMIT_MS)), begin_ms);
@@ -177,7 +177,7 @@ static int talk(int device)
     if (grantpt(device) != 0 || unlockpt(device) != 0 || (name = ptsname(device)) == NULL)
         return fail("posix_openpt");
     /* O_NOCTTY: or the port could become our controlling terminal, and its hang-up would kill us. */
-    port = aw_open(name, O_RDWR | O_NOCTTY | O_CLOEXEC, 0, AW_MS(LIMIT_MS));
+    port = aw_open(name, O_RDWR | O_NOCTTY | O_CLOEXEC, 0, AW_SEC(10));
     if (port < 0)
         return fail(name);
     if (make_raw(port) != 0)
@@ -185,7 +185,7 @@ static int talk(int device)
     else if (no_answer(port) == EXIT_SUCCESS && late_answer(port, device) == EXIT_SUCCESS)
         result = line_is_held(port);
     /* The close of a port waits for its output to drain, by default for up to 30 s. */
-    return aw_close(port, AW_MS(LIMIT_MS)) == 0 ? result : fail("aw_close");
+    return aw_close(port, AW_SEC(10)) == 0 ? result : fail("aw_close");
 }
 
 int main(void)
