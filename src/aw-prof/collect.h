@@ -42,8 +42,10 @@ void awi_collection_sort(struct awi_collection *collection);
 /* The process's last program; NULL: there is no recording of it. */
 const struct awi_take *awi_collection_find(const struct awi_collection *collection, long pid);
 
-/* Samples so far, in all that is there to be read; since when the first process is sampled, 0: none is yet. */
+/* Samples so far, in all that is there to be read. */
 uint64_t awi_collect_count(const char *directory);
+
+/* Since when the first process is sampled; 0: none is yet. */
 uint64_t awi_collect_started_ns(const char *directory);
 
 /* Has all samplers stop at their next tick. */

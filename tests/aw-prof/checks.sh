@@ -44,6 +44,22 @@ says() {
     }
 }
 
+# runs COMMAND...: what it prints is in `used`.
+runs() {
+    : >used
+    status 0 sh -c '"$@" >used' sh "$@"
+}
+
+# await COMMAND...: until it succeeds; at most a minute, and only while $pid runs.
+await() {
+    turns=0
+    until "$@"; do
+        kill -0 $pid 2>/dev/null && [ $turns -lt 600 ] || return 1
+        sleep 0.1
+        turns=$((turns + 1))
+    done
+}
+
 # ms FUNCTION FILE: what the function and its callees took, from a folded profile; `.*` for all.
 ms() {
     awk -v name="$1" '{

@@ -44,8 +44,8 @@ DEBUGINFOD_URLS=https://localhost:1 same 'DEBUGINFOD_URLS' sh -c 'echo $DEBUGINF
 # Folders with characters that LD_PRELOAD would take apart.
 mkdir 'a:b c$d'
 cp "$prof" "$(dirname "$prof")/aw-prof-preload.so" 'a:b c$d/'
-TMPDIR="$work/a:b c\$d" "$prof" -q -o odd.folded -- "$subject" normal 100
-took 60 3000 burn_alpha odd.folded
+TMPDIR="$work/a:b c\$d" "$prof" -q -o odd.folded -- "$subject" normal 300
+took 240 3000 burn_alpha odd.folded
 status 125 "./a:b c\$d/$(basename "$prof")" -q -o odd.folded -- "$subject" normal 100
 
 # No temporary directory.

@@ -63,7 +63,7 @@ static void *do_nothing(void *arg)
 
 static void fork_while_threads_come_and_go(void)
 {
-    limit_time(60);
+    limit_time(240);
     require(signal(SIGALRM, fork_in_handler) != SIG_ERR, "signal");
     forks_left = FORKS;
     set_alarm_to_fork();

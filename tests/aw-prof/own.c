@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * own.c: a program that profiles itself, with a copy of the sampler of its own: own CLOCK END [MODULE]. It
- * has one thread with `cpu`, else two. It burns until its own profile has samples, prints how many
- * milliseconds its threads have used of the clock, and ends by `exit` or `_exit`. With END `late`, its
- * profile is stopped while signals of its timers are pending, and it goes on. MODULE has one more copy, which
- * profiles, too. It runs alike with and without aw-prof, or fails with 99.
+ * has one thread with `cpu`, else two. It burns until its own profile has samples, and long enough for that
+ * of aw-prof to have some of each thread, however seldom ticks find one; prints how many milliseconds its
+ * threads have used of the clock, and ends by `exit` or `_exit`. With END `late`, its profile is stopped
+ * while signals of its timers are pending, and it goes on. MODULE has one more copy, which profiles, too. It
+ * runs alike with and without aw-prof, or fails with 99.
  *
  * Under aw-prof alone, with END `later`: one such signal comes when the profile has been stopped, as kernels
  * before 6.13 may deliver those of timers that were deleted. Without aw-prof the kernel knows that SIGPROF
@@ -28,8 +29,10 @@ BURNER(burn_own_worker)
 
 #define SAMPLES 10
 #define SLICES 3000 /* then they do not come */
+#define PROFILED_SLICES 50
 
-static atomic_bool is_told, is_later;
+static atomic_bool is_told, is_later, is_there;
+static uint64_t worker_ms;
 
 static void hold_back(int how)
 {
@@ -54,12 +57,21 @@ static siginfo_t take_tick(void)
     return info;
 }
 
+static uint64_t now_ms(clockid_t clock)
+{
+    struct timespec now = { 0 };
+    require(clock_gettime(clock, &now) == 0, "clock_gettime");
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static void *work(void *arg)
 {
     bool is_late = *(bool *)arg;
     siginfo_t tick;
+    uint64_t began = now_ms(CLOCK_MONOTONIC);
     if (is_late)
         hold_back(SIG_BLOCK);
+    atomic_store(&is_there, true);
     if (atomic_load(&is_later))
         tick = take_tick();
     while (!atomic_load(&is_told))
@@ -68,6 +80,7 @@ static void *work(void *arg)
     if (atomic_load(&is_later))
         require(syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGPROF, &tick) == 0, "it comes late");
     burn_own_worker(1);
+    worker_ms = now_ms(CLOCK_MONOTONIC) - began;
     return NULL;
 }
 
@@ -76,13 +89,6 @@ static uint64_t samples(void)
     struct aw_profile_stats stats = { .size = sizeof stats };
     require(aw_profile_stats_read(&stats) == 0, "aw_profile_stats_read");
     return stats.samples;
-}
-
-static uint64_t now_ms(clockid_t clock)
-{
-    struct timespec now = { 0 };
-    require(clock_gettime(clock, &now) == 0, "clock_gettime");
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static uint64_t none(void)
@@ -115,9 +121,11 @@ int main(int argc, char **argv)
     pthread_t worker;
     if (has_worker)
         require(pthread_create(&worker, NULL, work, &is_late) == 0, "pthread_create");
+    while (has_worker && !atomic_load(&is_there))
+        sched_yield();
     require(aw_profile_start(&options) == 0, "aw_profile_start");
-    unsigned slices = 0;
-    for (; (samples() < SAMPLES || others() < SAMPLES) && slices < SLICES; ++slices)
+    unsigned slices = 0, least = is_late ? 0 : PROFILED_SLICES;
+    for (; (slices < least || samples() < SAMPLES || others() < SAMPLES) && slices < SLICES; ++slices)
         burn_own(10);
     require(slices < SLICES, "its own samples come");
     if (is_late) {
@@ -132,7 +140,7 @@ int main(int argc, char **argv)
     atomic_store(&is_told, true);
     if (has_worker)
         require(pthread_join(worker, NULL) == 0, "pthread_join");
-    printf("%llu\n", (unsigned long long)(now_ms(clock) - began) * (is_wall ? 2 : 1));
+    printf("%llu\n", (unsigned long long)(now_ms(clock) - began + (is_wall ? worker_ms : 0)));
     fflush(stdout);
     if (strcmp(argv[2], "_exit") == 0)
         _exit(0);

@@ -53,8 +53,8 @@ status 0 "$prof" -o plain.folded -- "$subject" normal 500
 grep 'in this profile' "$work/errors" && fail 'a plain program is taken for a wrapper'
 
 # Along PATH, standard input and arguments untouched.
-status 0 env PATH="$programs:$PATH" "$prof" -o path.folded -- prof_subject normal 100
-took 60 3000 burn_alpha path.folded
+status 0 env PATH="$programs:$PATH" "$prof" -o path.folded -- prof_subject normal 300
+took 240 3000 burn_alpha path.folded
 echo hello | "$prof" -q -o cat.folded -- cat >output
 [ "$(cat output)" = hello ] || fail 'standard input'
 

@@ -15,10 +15,10 @@ done
 prof_status=$((128 + $(kill -l PROF 2>/dev/null || echo 27)))
 status $prof_status "$signals" killed
 status $prof_status "$prof" -o killed.folded -- "$signals" killed
-took 60 3000 burn_signals killed.folded
+took 80 6000 burn_signals killed.folded
 
 "$prof" -q -F 1000 -o own-timer.folded -- "$signals" own-timer
-took 700 6000 burn_signals own-timer.folded
+took 700 60000 burn_signals own-timer.folded
 "$prof" -q -F 1000 -o resets.folded -- "$signals" resets
 took 400 6000 burn_signals resets.folded
 

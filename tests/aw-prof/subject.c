@@ -104,6 +104,24 @@ static void start_many(unsigned ms)
     }
 }
 
+/* Says how much it has used: it may be far more, where a processor that stood still counts as used. */
+static void burn_and_tell(unsigned ms)
+{
+    uint64_t start = thread_time_ns();
+    burn_alpha(ms);
+    printf("%llu\n", (unsigned long long)(thread_time_ns() - start) / 1000000);
+}
+
+/* Until there is such a file; not for good, in case that nobody is left to make one. */
+static void burn_until(const char *path, unsigned ms)
+{
+    uint64_t end = thread_time_ns() + UINT64_C(240000000000);
+    while (access(path, F_OK) != 0 && thread_time_ns() < end)
+        burn_alpha(ms);
+    require(access(path, F_OK) == 0, "it is told to end");
+    exit(5);
+}
+
 static void block_all(void)
 {
     sigset_t all;
@@ -166,6 +184,10 @@ int main(int argc, char **argv)
         become(argv + 3);
     } else if (strcmp(what, "module") == 0 && argc > 3) {
         load(argv[3], ms);
+    } else if (strcmp(what, "tells") == 0) {
+        burn_and_tell(ms);
+    } else if (strcmp(what, "until") == 0 && argc > 3) {
+        burn_until(argv[3], ms);
     } else {
         burn_alpha(ms);
         if (strcmp(what, "exec") == 0 && argc > 3)
