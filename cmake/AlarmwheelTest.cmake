@@ -26,7 +26,7 @@ mark_as_advanced(ALARMWHEEL_TEST_LABELS)
 
 set(alarmwheel_test_environment
   # Check's own limit on a test case would fail on a slow machine; its limit here is for hangs only.
-  CK_DEFAULT_TIMEOUT=120
+  CK_DEFAULT_TIMEOUT=500
   "ASAN_OPTIONS=detect_stack_use_after_return=1:abort_on_error=0"
   "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
   "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
@@ -39,7 +39,7 @@ function(aw_add_check_test name)
       "not understood: ${arg_UNPARSED_ARGUMENTS}")
   endif()
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 120)
+    set(arg_TIMEOUT 600)
   endif()
 
   if(ALARMWHEEL_COVERAGE)
@@ -84,6 +84,6 @@ function(aw_add_memcheck name environment)
   add_test(NAME memcheck_${name}
     COMMAND "${ALARMWHEEL_VALGRIND}" --quiet --error-exitcode=99 --leak-check=no "$<TARGET_FILE:${name}>")
   set_tests_properties(memcheck_${name} PROPERTIES
-    LABELS memcheck TIMEOUT 600
-    ENVIRONMENT "${alarmwheel_test_environment};${environment};CK_DEFAULT_TIMEOUT=300")
+    LABELS memcheck TIMEOUT 1500
+    ENVIRONMENT "${alarmwheel_test_environment};${environment};CK_DEFAULT_TIMEOUT=1200")
 endfunction()

@@ -17,28 +17,26 @@
 #include "signal_fixture.h"
 #include "work.h"
 
-/* Is it within some percent of what the test has measured, and some clock ticks of the kernel? */
-static void expect_near(uint64_t time_ns, uint64_t measured_ns, unsigned percent, uint64_t slack_ns)
-{
-    uint64_t off = time_ns > measured_ns ? time_ns - measured_ns : measured_ns - time_ns;
-    ck_assert_msg(off <= measured_ns / 100 * percent + slack_ns, "%llu ns, measured %llu ns",
-                  (unsigned long long)time_ns, (unsigned long long)measured_ns);
-}
-
 /* --- Clocks --------------------------------------------------------------------------------------------- */
 
 START_TEST(processor_time_is_sampled)
 {
+    uint64_t outer_passed = clock_ns();
+    uint64_t outer = cpu_ns();
     start_profile(AW_PROFILE_CPU, 1000);
-    uint64_t began = cpu_ns();
+    uint64_t inner = cpu_ns();
+    uint64_t inner_passed = clock_ns();
     pass_ms(200); /* costs next to nothing */
     burn_until_samples(50);
-    uint64_t used = cpu_ns() - began;
+    inner_passed = clock_ns() - inner_passed;
+    inner = cpu_ns() - inner;
     ck_assert_int_eq(aw_profile_stop(), 0);
+    outer = cpu_ns() - outer;
+    outer_passed = clock_ns() - outer_passed;
     struct aw_profile_stats stats = profile_stats();
-    expect_near(stats.time_ns, used, 2, AW_MS(2));
+    expect_between(stats.time_ns, inner, outer);
+    expect_between(stats.elapsed_ns, inner_passed, outer_passed);
     ck_assert_uint_eq(stats.threads, 1);
-    ck_assert_uint_ge(stats.elapsed_ns, AW_MS(200) + stats.time_ns - AW_MS(1));
     if (stats.capped_hz != 0) /* no more than there were ticks */
         ck_assert_uint_le(stats.samples + stats.lost, stats.elapsed_ns / (AW_SEC(1) / stats.capped_hz) + 5);
     double rate = (double)(stats.samples + stats.lost) * 1e9 / (double)stats.time_ns;
@@ -61,57 +59,68 @@ static void read_zeros(int fd)
 {
     static char zeros[256 * 1024];
     for (uint64_t until = cpu_ns() + AW_MS(5); cpu_ns() < until;)
-        ck_assert_int_eq((int)read(fd, zeros, sizeof zeros), (int)sizeof zeros);
+        ck_assert_int_gt((int)read(fd, zeros, sizeof zeros), 0); /* fewer, if a signal comes */
 }
 
 START_TEST(time_in_the_program_is_sampled)
 {
-    struct timespec tick;
-    ck_assert_int_eq(clock_getres(CLOCK_MONOTONIC_COARSE, &tick), 0);
     int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
     ck_assert_int_ge(fd, 0);
+    uint64_t outer = user_ns();
     start_profile(AW_PROFILE_USER, 250);
-    uint64_t began = user_ns();
+    uint64_t inner = user_ns();
     for (uint64_t samples = 1; samples <= 40; ++samples) {
         burn_until_samples(samples);
         read_zeros(fd);
     }
-    uint64_t used = user_ns() - began;
+    inner = user_ns() - inner;
     ck_assert_int_eq(aw_profile_stop(), 0);
-    /* Both look at the same clock, some ticks apart. */
-    expect_near(profile_stats().time_ns, used, 1, 4 * (uint64_t)tick.tv_nsec);
+    outer = user_ns() - outer;
+    expect_between(profile_stats().time_ns, inner, outer);
     close(fd);
 }
 END_TEST
 
+/* Samples of 300 ms of sleep. */
+static uint64_t samples_asleep(void)
+{
+    uint64_t before = profile_stats().samples;
+    pass_ms(300);
+    return profile_stats().samples - before;
+}
+
 START_TEST(passing_time_is_sampled)
 {
+    uint64_t outer = clock_ns();
     start_profile(AW_PROFILE_WALL, 500);
-    uint64_t began = clock_ns();
-    pass_ms(300); /* asleep */
-    uint64_t asleep = profile_stats().samples;
+    uint64_t inner = clock_ns();
+    /* Fewer, where the machine stands still meanwhile. */
+    while (samples_asleep() < 20)
+        ck_assert_uint_lt(clock_ns() - inner, AW_SEC(60));
     burn_ms(100);
-    uint64_t passed = clock_ns() - began;
+    inner = clock_ns() - inner;
     ck_assert_int_eq(aw_profile_stop(), 0);
+    outer = clock_ns() - outer;
     struct aw_profile_stats stats = profile_stats();
-    ck_assert_uint_ge(asleep, 20);
-    expect_near(stats.time_ns, passed, 2, AW_MS(20));
-    expect_near(stats.elapsed_ns, stats.time_ns, 1, AW_MS(20));
+    expect_between(stats.time_ns, inner, outer);
+    expect_between(stats.elapsed_ns, stats.time_ns, outer);
     ck_assert_uint_le(stats.samples,
-                      2 * 500 * passed / AW_SEC(1) + 10); /* intervals of half a period at least */
+                      2 * 500 * outer / AW_SEC(1) + 10); /* intervals of half a period at least */
     ck_assert_uint_eq(stats.capped_hz, 0);
 }
 END_TEST
 
 START_TEST(sleep_uses_no_processor_time)
 {
+    uint64_t outer = cpu_ns();
     start_profile(AW_PROFILE_CPU, 1000);
-    uint64_t began = cpu_ns();
+    uint64_t inner = cpu_ns();
     pass_ms(300);
-    uint64_t used = cpu_ns() - began;
+    inner = cpu_ns() - inner;
     ck_assert_int_eq(aw_profile_stop(), 0);
+    outer = cpu_ns() - outer;
     struct aw_profile_stats stats = profile_stats();
-    expect_near(stats.time_ns, used, 5, AW_MS(2));
+    expect_between(stats.time_ns, inner, outer);
     ck_assert_uint_ge(stats.elapsed_ns, AW_MS(300));
 }
 END_TEST
@@ -262,23 +271,26 @@ START_TEST(what_does_not_fit_is_lost_and_totals_are_true)
     struct aw_profile_options options = options_of(AW_PROFILE_WALL, 10000);
     options.max_bytes = 64 * 1024;
     options.max_depth = 256;
+    uint64_t outer = clock_ns();
     ck_assert_int_eq(aw_profile_start(&options), 0);
-    uint64_t began = clock_ns();
+    uint64_t inner = clock_ns();
     char value[16];
     for (unsigned i = 0; profile_stats().lost < 50; ++i) {
         snprintf(value, sizeof value, "%u", i % 4000);
         ck_assert_int_eq(aw_profile_label_push("number", value), 0);
         depth_wanted = 200;
         uint64_t met = profile_stats().samples + profile_stats().lost;
-        while (profile_stats().samples + profile_stats().lost == met)
+        while (profile_stats().samples + profile_stats().lost == met) {
             sink = descend(i % 100);
+            ck_assert_uint_lt(clock_ns() - inner, AW_SEC(60));
+        }
         ck_assert_int_eq(aw_profile_label_pop(), 0);
-        ck_assert_uint_lt(clock_ns() - began, AW_SEC(60));
     }
+    inner = clock_ns() - inner;
     ck_assert_int_eq(aw_profile_stop(), 0);
-    uint64_t passed = clock_ns() - began;
+    outer = clock_ns() - outer;
     struct aw_profile_stats stats = profile_stats();
-    expect_near(stats.time_ns, passed, 2, AW_MS(20));
+    expect_between(stats.time_ns, inner, outer);
     struct aw_profile *profile = take();
     ck_assert_uint_eq(awi_profile_time(profile), stats.time_ns);
     ck_assert_uint_eq(awi_profile_count(profile), stats.samples + stats.lost);
@@ -354,19 +366,20 @@ START_TEST(many_pauses_add_up)
 {
     start_profile(AW_PROFILE_CPU, 1000);
     ck_assert_int_eq(aw_profile_pause(), 0);
-    uint64_t used = profile_stats().time_ns;
+    uint64_t inner = profile_stats().time_ns;
+    uint64_t outer = inner;
     for (unsigned i = 0; i < 200; ++i) {
+        uint64_t resumes = cpu_ns();
         ck_assert_int_eq(aw_profile_resume(), 0);
         uint64_t began = cpu_ns();
         burn_ms(1 + i % 3);
-        used += cpu_ns() - began;
+        inner += cpu_ns() - began;
         ck_assert_int_eq(aw_profile_pause(), 0);
+        outer += cpu_ns() - resumes;
         burn_ms(i % 2);
     }
     ck_assert_int_eq(aw_profile_stop(), 0);
-    uint64_t time = profile_stats().time_ns;
-    ck_assert_uint_ge(time, used - AW_MS(1));
-    ck_assert_uint_le(time, used + used / 5 + AW_MS(20)); /* with the calls themselves */
+    expect_between(profile_stats().time_ns, inner, outer);
     ck_assert_uint_gt(profile_stats().samples, 0);
 }
 END_TEST
@@ -416,17 +429,17 @@ START_TEST(snapshots_lose_and_repeat_nothing)
         start_worker(&workers[i]);
     ck_assert_int_eq(aw_profile_start(&options), 0);
     unsigned snapshots = 0;
-    for (uint64_t until = clock_ns() + AW_SEC(2); clock_ns() < until; ++snapshots) {
+    uint64_t began = clock_ns();
+    while (clock_ns() - began < AW_SEC(2) || snapshots < scaled(20) || sums.samples < scaled(500)) {
+        ck_assert_uint_lt(clock_ns() - began, AW_SEC(60));
         add_snapshot(&sums);
-        if (snapshots % 7 == 0)
+        if (snapshots++ % 7 == 0)
             pass_ms(1);
     }
     for (unsigned i = 0; i < 3; ++i)
         stop_worker(&workers[i]);
     ck_assert_int_eq(aw_profile_stop(), 0);
     add_snapshot(&sums);
-    ck_assert_uint_ge(snapshots, scaled(20));
-    ck_assert_uint_ge(sums.samples, scaled(500));
     expect_sums(&sums);
     expect_no_profile();
 }
@@ -436,6 +449,7 @@ END_TEST
 START_TEST(time_is_in_one_snapshot_only)
 {
     struct sums sums = { 0 };
+    uint64_t outer = cpu_ns();
     start_profile(AW_PROFILE_CPU, 1);
     burn_ms(20);
     add_snapshot(&sums);
@@ -449,9 +463,9 @@ START_TEST(time_is_in_one_snapshot_only)
     add_snapshot(&sums);
     ck_assert_int_eq(aw_profile_pause(), 0);
     ck_assert_int_eq(aw_profile_stop(), 0);
+    outer = cpu_ns() - outer;
     add_snapshot(&sums);
-    ck_assert_uint_ge(sums.time_ns, AW_MS(60));
-    ck_assert_uint_le(sums.time_ns, AW_MS(500));
+    expect_between(sums.time_ns, AW_MS(60), outer);
     expect_sums(&sums);
     expect_no_profile();
 }
@@ -459,16 +473,19 @@ END_TEST
 
 START_TEST(snapshots_hold_their_part_of_the_time)
 {
+    uint64_t before = cpu_ns();
     start_profile(AW_PROFILE_CPU, 1000);
-    uint64_t began = cpu_ns();
+    uint64_t started = cpu_ns();
     burn_until_samples(10);
+    uint64_t burnt = cpu_ns();
     struct aw_profile *first = take();
-    uint64_t between = cpu_ns();
+    uint64_t taken = cpu_ns();
     burn_until_samples(awi_profile_count(first) + 10);
+    uint64_t burnt_again = cpu_ns();
     struct aw_profile *other = take();
     uint64_t ended = cpu_ns();
-    expect_near(awi_profile_time(first), between - began, 2, AW_MS(3));
-    expect_near(awi_profile_time(other), ended - between, 2, AW_MS(3));
+    expect_between(awi_profile_time(first), burnt - started, taken - before);
+    expect_between(awi_profile_time(other), burnt_again - taken, ended - burnt);
     ck_assert_uint_ge(awi_profile_count(other), 10);
     aw_profile_free(first);
     ck_assert_int_eq(aw_profile_stop(), 0);

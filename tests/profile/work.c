@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "signal_fixture.h"
+
 /* Check takes a lock, which a fork may leave taken: what threads do over and over asserts nothing. */
 uint64_t cpu_ns(void)
 {
@@ -90,6 +92,12 @@ uint64_t time_of_kind(const struct aw_profile *profile, enum awi_sample_kind kin
     return sum;
 }
 
+void expect_between(uint64_t time_ns, uint64_t inner_ns, uint64_t outer_ns)
+{
+    ck_assert_msg(time_ns >= inner_ns && time_ns <= outer_ns, "%llu ns, measured %llu to %llu ns",
+                  (unsigned long long)time_ns, (unsigned long long)inner_ns, (unsigned long long)outer_ns);
+}
+
 static __attribute__((noinline)) unsigned work_until_told(struct worker *worker, unsigned depth)
 {
     if (depth > 0) {
@@ -113,8 +121,10 @@ static void *work(void *arg)
     }
     if (worker->is_registered)
         ck_assert_int_ge(aw_profile_thread_register(worker->name), 0);
+    uint64_t registered = cpu_ns();
     atomic_store(&worker->tid, (int32_t)gettid());
     unsigned calls = work_until_told(worker, worker->depth);
+    worker->inner_ns = cpu_ns() - registered;
     worker->used_ns = cpu_ns() - began;
     return calls > 0 ? NULL : worker;
 }
@@ -132,9 +142,13 @@ void stop_worker(struct worker *worker)
 {
     atomic_store(&worker->is_told, true);
     ck_assert_int_eq(pthread_join(worker->thread, NULL), 0);
+    for (uint64_t began = clock_ns(); tgkill(getpid(), worker->tid, 0) == 0;) {
+        ck_assert_msg(clock_ns() - began < AW_SEC(60), "a joined thread stays");
+        sched_yield();
+    }
 }
 
-unsigned threads_alive(void)
+static unsigned threads_alive(void)
 {
     unsigned count = 0;
     DIR *tasks = opendir("/proc/self/task");
@@ -145,14 +159,20 @@ unsigned threads_alive(void)
     return count;
 }
 
+void wait_for_threads(unsigned count)
+{
+    for (uint64_t began = clock_ns(); threads_alive() != count;) {
+        ck_assert_msg(clock_ns() - began < AW_SEC(60), "%u threads, expected %u", threads_alive(), count);
+        sched_yield();
+    }
+}
+
 void burn_until_samples(uint64_t samples)
 {
-    struct timespec began, now;
-    clock_gettime(CLOCK_MONOTONIC, &began);
+    uint64_t began = clock_ns();
     do {
         burn_ms(5);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        ck_assert_msg(now.tv_sec - began.tv_sec < 60, "%llu samples do not come",
+        ck_assert_msg(clock_ns() - began < AW_SEC(60), "%llu samples do not come",
                       (unsigned long long)samples);
     } while (profile_stats().samples < samples);
 }

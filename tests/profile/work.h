@@ -34,7 +34,13 @@ uint64_t time_of_thread(const struct aw_profile *profile, int32_t tid);
 uint64_t count_of_thread(const struct aw_profile *profile, int32_t tid);
 uint64_t time_of_kind(const struct aw_profile *profile, enum awi_sample_kind kind);
 
-/* A thread that works until it is told to stop; then used_ns is its processor time from beginning to end. */
+/*
+ * Is it no less than what has passed within two calls, and no more than what has passed around them? Between
+ * a reading of a clock and a call the machine may stand still for any time, so nothing else holds.
+ */
+void expect_between(uint64_t time_ns, uint64_t inner_ns, uint64_t outer_ns);
+
+/* A thread that works until it is told to stop. */
 struct worker {
     pthread_t thread;
     bool is_registered;
@@ -43,14 +49,16 @@ struct worker {
     const char *name;
     _Atomic int32_t tid; /* set when it is at work */
     atomic_bool is_told;
-    uint64_t used_ns;
+    uint64_t inner_ns; /* its processor time since it has registered */
+    uint64_t used_ns;  /* and since its beginning */
 };
 
 void start_worker(struct worker *worker);
+/* When it returns, the kernel does not know the thread any more. */
 void stop_worker(struct worker *worker);
 
-/* Threads that this process has. */
-unsigned threads_alive(void);
+/* Until this process has so many threads: a join may return before the kernel is done with the joined. */
+void wait_for_threads(unsigned count);
 
 /* Burns until this many samples have been counted; fails the test if they do not come. */
 void burn_until_samples(uint64_t samples);

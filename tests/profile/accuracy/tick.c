@@ -155,7 +155,7 @@ int tick_run(bool is_long)
     if (!find_tick())
         accuracy_note("the tick was not found: the work does not keep step with it");
     bool is_met = measure_wall(is_long, 1000);
-    /* One signal that is 200 ms late is a tenth of all the weight, wherever it falls: that is not so twice. */
+    /* One signal that is 200 ms late is a tenth of all weight, wherever it falls: that is not so twice. */
     if (!is_met && !is_long)
         is_met = measure_wall(is_long, 1000);
     if (is_long) {
