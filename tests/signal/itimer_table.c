@@ -155,6 +155,7 @@ struct side {
     void (*hold)(int which);    /* no signal, no safe point, */
     void (*release)(int which); /* until here */
     void (*look)(void);         /* while time passes */
+    bool (*has_rung)(int which);
 };
 
 /* The kernel's PROF counts ticks, as VIRTUAL does on either side, and ours all nanoseconds. */
@@ -206,8 +207,16 @@ static void libc_look(void)
 {
 }
 
-static const struct side libc = { CLOCKS(PROF_CLOCK), libc_set,     libc_get, libc_alarm,
-                                  libc_hold,          libc_release, libc_look };
+/* Until then the kernel says that time is left, and it may be late. */
+static bool libc_has_rung(int which)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    return runs != 0 || sigismember(&pending, signals[which]) == 1;
+}
+
+static const struct side libc = { CLOCKS(PROF_CLOCK), libc_set,     libc_get,  libc_alarm,
+                                  libc_hold,          libc_release, libc_look, libc_has_rung };
 
 static int count_callback(int id, uint64_t expirations, void *arg)
 {
@@ -240,9 +249,21 @@ static void our_look(void)
     ck_assert_int_eq(aw_safepoint(), 0);
 }
 
-static const struct side ours = {
-    CLOCKS(CLOCK_PROCESS_CPUTIME_ID), aw_setitimer, aw_getitimer, our_alarm, our_hold, our_release, our_look
-};
+/* Or is as good as that: ours reads the clock. */
+static bool our_has_rung(int which)
+{
+    (void)which;
+    return true;
+}
+
+static const struct side ours = { CLOCKS(CLOCK_PROCESS_CPUTIME_ID),
+                                  aw_setitimer,
+                                  aw_getitimer,
+                                  our_alarm,
+                                  our_hold,
+                                  our_release,
+                                  our_look,
+                                  our_has_rung };
 
 /* ---- one case ---- */
 
@@ -253,12 +274,26 @@ static uint64_t now_of(const struct side *side, int which)
     return (uint64_t)now.tv_sec * AW_SEC(1) + (uint64_t)now.tv_nsec;
 }
 
-static void burn(const struct side *side, int which, unsigned ms, bool is_held)
+static uint64_t ns_of(struct timeval tv)
 {
-    for (uint64_t until = now_of(side, which) + AW_MS(ms); now_of(side, which) < until;) {
+    return (uint64_t)tv.tv_sec * AW_SEC(1) + (uint64_t)tv.tv_usec * AW_US(1);
+}
+
+static bool is_set(struct timeval tv)
+{
+    return tv.tv_sec != 0 || tv.tv_usec != 0;
+}
+
+/* So long, and until a signal that is due by then has come. */
+static void burn(const struct side *side, int which, const struct row *row)
+{
+    const struct timeval first = row->first.it_value;
+    bool rings = is_set(first) && ns_of(first) < AW_MS(row->burn_ms);
+    uint64_t until = now_of(side, which) + AW_MS(row->burn_ms), give_up = clock_ns() + AW_SEC(60);
+    while (now_of(side, which) < until || (rings && !side->has_rung(which) && clock_ns() < give_up)) {
         for (volatile unsigned i = 0; i < 20000; ++i)
             continue;
-        if (!is_held)
+        if (!row->is_held)
             side->look();
     }
 }
@@ -283,7 +318,7 @@ static void run_row(const struct side *side, const struct row *row, int which, s
     out->at[0] = now_of(side, which);
     out->first = side->set(which, &row->first, NULL);
     out->at[1] = now_of(side, which);
-    burn(side, which, row->burn_ms, row->is_held);
+    burn(side, which, row);
     out->at[2] = now_of(side, which);
     if (row->call == SET)
         out->result = side->set(called, place(row->new_value, &with), place(row->old_value, &out->old));
@@ -311,11 +346,6 @@ static void run(const struct side *side, const struct row *row, int which, struc
 
 /* ---- the same? ---- */
 
-static uint64_t ns_of(struct timeval tv)
-{
-    return (uint64_t)tv.tv_sec * AW_SEC(1) + (uint64_t)tv.tv_usec * AW_US(1);
-}
-
 /* What the timer was set to, as far as that can be told from what was left later. */
 struct range {
     uint64_t low_ns, high_ns;
@@ -335,11 +365,6 @@ static bool meet(int which, struct range a, struct range b)
 {
     uint64_t slack = which == ITIMER_REAL ? 0 : AW_MS(20);
     return a.low_ns <= b.high_ns + slack && b.low_ns <= a.high_ns + slack;
-}
-
-static bool is_set(struct timeval tv)
-{
-    return tv.tv_sec != 0 || tv.tv_usec != 0;
 }
 
 static bool same_times(int which, const struct itimerval *a, const struct itimerval *b, struct range origin_a,

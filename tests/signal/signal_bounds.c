@@ -293,9 +293,10 @@ START_TEST(the_parent_of_a_vfork_sleeps_uninterruptibly)
     if (!runs_here(cell.body))
         return;
     start_cell(&cell);
-    while (state_of(cell.pid) != 'D' && clock_ns() < until)
+    char state;
+    while ((state = state_of(cell.pid)) != 'D' && clock_ns() < until)
         usleep(500);
-    ck_assert_int_eq(state_of(cell.pid), 'D');
+    ck_assert_int_eq(state, 'D');
     end_cell(&cell, false);
 }
 END_TEST

@@ -500,17 +500,6 @@ static int nothing(struct aw_timer timer, void *arg)
     return 0;
 }
 
-/* Unless 7 ms are lost in between. */
-static void leave_in_time(struct aw_guard *guard)
-{
-    int left;
-    do {
-        ck_assert_int_eq(aw_guard_enter(guard, AW_MS(7), AW_GUARD_DEFAULT), 0);
-        left = aw_guard_leave(guard);
-    } while (left == -ETIMEDOUT);
-    ck_assert_int_eq(left, 0);
-}
-
 /* In time: the result is the call's own. A timer rings meanwhile, and an inner guard has been left: nobody
  * notices. */
 START_TEST(calls_return_their_result_in_time)
@@ -531,7 +520,7 @@ START_TEST(calls_return_their_result_in_time)
         ck_assert_int_ge(aw_dispatch(0), 0);
         ck_assert_int_eq(aw_timer_arm(timer, AW_MS(3)), 0);
         ck_assert_int_eq(aw_guard_enter(&guard, AW_SEC(60), AW_GUARD_DEFAULT), 0);
-        leave_in_time(&inner);
+        enter_and_leave_in_time(&inner, AW_MS(7));
         long result = b->call(&scene);
         ck_assert_msg(result >= 0, "%s: %s", b->name, strerror(errno));
         ck_assert_int_eq(aw_guard_leave(&guard), 0);

@@ -31,6 +31,7 @@ struct told {
     volatile int line[2];
     volatile uint64_t entered_ns;
     volatile uint64_t reported_ns;
+    volatile uint64_t spent_ns;
 };
 
 static struct told *told;
@@ -629,10 +630,14 @@ static int inner_leaves_first(void *arg)
     return -1;
 }
 
+#define PUT_OFF_MS 300
+#define OVERDUE_MS 1200
+
 static void do_as_one_should(void)
 {
     struct aw_guard outer, inner;
     volatile int landings = 0;
+    told->entered_ns = clock_ns();
     AW_GUARD(&outer, AW_SEC(100), AW_GUARD_DEFAULT) {
         AW_GUARD(&inner, AW_SEC(100), AW_GUARD_COARSE) {
             MUST(inner_leaves_first(&outer) == 1);
@@ -672,7 +677,7 @@ static void do_as_one_should(void)
     /* Put off, but not for long. */
     AW_GUARD(&outer, AW_MS(5), AW_GUARD_ESCAPE) {
         aw_shield();
-        spin_ms(300);
+        spin_ms(PUT_OFF_MS);
         (void)aw_unshield();
         MUST(false);
     }
@@ -682,7 +687,7 @@ static void do_as_one_should(void)
     }
     /* Long overdue, but only now there is somewhere to escape to: and in libc, mostly. */
     AW_GUARD(&outer, AW_MS(5), AW_GUARD_DEFAULT) {
-        spin_ms(1200);
+        spin_ms(OVERDUE_MS);
         AW_GUARD(&inner, AW_SEC(100), AW_GUARD_ESCAPE) {
             for (;;)
                 free(malloc(100));
@@ -693,11 +698,16 @@ static void do_as_one_should(void)
         }
     }
     MUST(landings == 5);
+    told->spent_ns = clock_ns() - told->entered_ns;
 }
 
+/* Where the machine stands still for what is left of LONG, a report is right: then once more. */
 START_TEST(silence_where_nothing_is_wrong)
 {
-    run(_i, do_as_one_should);
+    unsigned tries = 0;
+    do
+        run(_i, do_as_one_should);
+    while (text[0] != '\0' && told->spent_ns >= AW_MS(OVERDUE_MS) + LONG && ++tries < 20);
     ck_assert_str_eq(text, "");
 }
 END_TEST

@@ -23,8 +23,7 @@ static void open_pipe(void)
 static void let_expire(unsigned guards)
 {
     expired += guards;
-    while (stats_now().guards < expired)
-        pass_ms(1);
+    pass_until_expired(expired);
 }
 
 static int write_byte(void *arg)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check_main.h"
+#include "engine/cover.h"
 #include "signal_fixture.h"
 
 /* ---- the second library ---- */
@@ -71,6 +72,7 @@ static struct clock_of {
 
 static unsigned all_runs;
 static uint64_t first_run_ns;
+static uint64_t latest_ns; /* of timers and guards */
 
 static int tick(struct aw_timer timer, void *arg)
 {
@@ -79,6 +81,7 @@ static int tick(struct aw_timer timer, void *arg)
     ck_assert_int_eq(aw_timer_overrun(timer, &missed), 0);
     if (all_runs++ == 0)
         first_run_ns = now;
+    latest_ns = now > one->due_ns + latest_ns ? now - one->due_ns : latest_ns;
     one->due_ns += missed * one->period_ns;
     one->early += now < one->due_ns;
     one->due_ns += one->period_ns;
@@ -131,6 +134,13 @@ static void expect_none_early(void)
         ck_assert_uint_eq(timers[i].early, 0);
 }
 
+static void note_end(uint64_t due_ns)
+{
+    uint64_t now = clock_ns();
+    ck_assert_uint_ge(now, due_ns);
+    latest_ns = now - due_ns > latest_ns ? now - due_ns : latest_ns;
+}
+
 /* A guard of 5 ms around a wait: it ends when its time is over. */
 static void try_guard(void)
 {
@@ -142,7 +152,7 @@ static void try_guard(void)
         result = aw_wait(AW_SEC(60));
     while (result > 0 || result == -EINTR);
     ck_assert_int_eq(result, -ETIMEDOUT);
-    ck_assert_uint_ge(clock_ns(), start + AW_MS(5));
+    note_end(start + AW_MS(5));
     ck_assert_int_eq(aw_guard_leave(&guard), -ETIMEDOUT);
 }
 
@@ -157,21 +167,23 @@ static void try_calls(void)
     char byte;
     uint64_t start = clock_ns();
     ck_assert_int_eq(aw_read(ends[0], &byte, 1, AW_MS(4)), -1);
-    ck_assert(errno == ETIMEDOUT && clock_ns() >= start + AW_MS(4));
+    ck_assert_int_eq(errno, ETIMEDOUT);
+    note_end(start + AW_MS(4));
     start = clock_ns();
     ck_assert_int_eq(aw_guard_enter(&guard, AW_MS(4), AW_GUARD_DEFAULT), 0);
     ck_assert_int_eq(read(ends[0], &byte, 1), -1);
     ck_assert_int_eq(errno, EINTR);
-    ck_assert_uint_ge(clock_ns(), start + AW_MS(4));
+    note_end(start + AW_MS(4));
     ck_assert_int_eq(aw_guard_leave(&guard), -ETIMEDOUT);
 }
 
-START_TEST(h08_posix_neither_notices)
+/* Returns how many losses the engine has seen: a signal that is late by AWI_LOST_NS is taken for lost. */
+static uint64_t run_beside_the_library(unsigned interrupt)
 {
     struct aw_options options = AW_OPTIONS_DEFAULT;
     options.alarm = AW_ALARM_POSIX;
-    options.interrupt = _i == 0 ? AW_INTERRUPT_STEP : AW_INTERRUPT_RESTART;
-    ck_assert_int_eq(pipe(ends), 0);
+    options.interrupt = interrupt;
+    latest_ns = 0;
     ck_assert_int_eq(aw_init(&options), 0);
     library_begins();
     make_timers();
@@ -196,7 +208,6 @@ START_TEST(h08_posix_neither_notices)
         ck_assert_uint_gt(timers[i].runs, 0);
     struct aw_stats stats = stats_now();
     ck_assert_uint_eq(stats.thefts, 0);
-    ck_assert_uint_eq(stats.recoveries, 0);
     ck_assert_uint_eq(stats.chained, 0);
     ck_assert_uint_eq(stats.dropped, 0);
     /* Each alarm rings once and is due to the second. */
@@ -205,6 +216,19 @@ START_TEST(h08_posix_neither_notices)
     ck_assert_uint_gt(alarm(0), 2000);
     ck_assert_int_eq(aw_shutdown(), 0);
     ck_assert(library_has_the_signal());
+    return stats.recoveries;
+}
+
+START_TEST(h08_posix_neither_notices)
+{
+    uint64_t recoveries;
+    unsigned tries = 0;
+    ck_assert_int_eq(pipe(ends), 0);
+    /* Where an alarm was late, so were some of the timers and guards. */
+    do
+        recoveries = run_beside_the_library(_i == 0 ? AW_INTERRUPT_STEP : AW_INTERRUPT_RESTART);
+    while (recoveries != 0 && latest_ns >= AWI_LOST_NS / 2 && ++tries < 20);
+    ck_assert_uint_eq(recoveries, 0);
 }
 END_TEST
 
@@ -214,10 +238,10 @@ END_TEST
  */
 START_TEST(h08_itimer_a_wait_notices_within_10_ms)
 {
-    uint64_t best = UINT64_MAX;
+    uint64_t best = UINT64_MAX, give_up = clock_ns() + AW_SEC(60);
     start_variant(_i);
     make_timers();
-    for (unsigned i = 0; i < 3 * WAYS; ++i) {
+    for (unsigned i = 0; i < 3 * WAYS || (best >= AW_MS(15) && clock_ns() < give_up); ++i) {
         uint64_t recoveries = stats_now().recoveries;
         arm_all_once(20);
         uint64_t due = timers[0].due_ns;
@@ -236,10 +260,12 @@ START_TEST(h08_itimer_a_wait_notices_within_10_ms)
         /* Repaired: the handler is ours again, and passes on what is the library's. */
         ck_assert(!library_has_the_signal());
         recoveries = stats_now().recoveries;
+        uint64_t start = clock_ns();
         arm_all_once(5);
         wait_for_all();
         try_guard();
-        ck_assert_uint_eq(stats_now().recoveries, recoveries);
+        /* A signal that is late by AWI_LOST_NS is taken for lost, and rightly. */
+        ck_assert(stats_now().recoveries == recoveries || clock_ns() >= start + AW_MS(10) + AWI_LOST_NS);
         if (takes_the_signal) {
             unsigned runs = library_runs;
             ck_assert_int_ge(aw_quiet(), 0); /* the kernel would merge it with an alarm of ours */
@@ -284,8 +310,10 @@ START_TEST(h08_itimer_the_next_call_notices)
         library_takes_the_alarm(i);
         bool in_time = clock_ns() < timers[0].due_ns;
         spin_until(timers[TIMERS - 1].due_ns + AW_MS(12));
+        uint64_t start = clock_ns();
         call_with_a_clock(i / WAYS);
-        ck_assert(!in_time || stats_now().recoveries == recoveries + 1);
+        recoveries = stats_now().recoveries - recoveries;
+        ck_assert(!in_time || recoveries == 1 || (recoveries > 1 && clock_ns() >= start + AWI_LOST_NS));
         ck_assert(!in_time || !library_has_the_signal());
         wait_for_all();
         ck_assert_int_eq(aw_guard_leave(&outer), 0);

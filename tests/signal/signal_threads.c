@@ -69,6 +69,15 @@ static int count(struct aw_timer timer, void *arg)
     return 0;
 }
 
+/* The kernel prefers the main thread; where that has one already and cannot run, another gets the next. */
+static void wait_for_forwarded(void)
+{
+    uint64_t give_up = clock_ns() + AW_SEC(60);
+    while (stats_now().forwarded == 0 && clock_ns() < give_up)
+        ck_assert_int_ge(aw_wait(AW_SEC(60)), 1);
+    ck_assert_uint_gt(stats_now().forwarded, 0);
+}
+
 static void own(const struct pattern *pattern, int variant)
 {
     struct ticks ticks = { 0, 0 };
@@ -100,12 +109,11 @@ static void own(const struct pattern *pattern, int variant)
             ck_assert_int_eq(aw_guard_leave(&guard), -ETIMEDOUT);
         }
     }
-    ck_assert_uint_eq(ticks.elsewhere, 0);
-    struct aw_stats stats = stats_now();
     if (variant_is_posix(variant))
-        ck_assert_uint_eq(stats.forwarded, 0);
+        ck_assert_uint_eq(stats_now().forwarded, 0);
     else if (!pattern->owner_is_main && pattern->owner && pattern->main)
-        ck_assert_uint_gt(stats.forwarded, 0);
+        wait_for_forwarded();
+    ck_assert_uint_eq(ticks.elsewhere, 0);
     ck_assert_int_eq(aw_shutdown(), 0);
 }
 
@@ -266,38 +274,54 @@ static int ring_once(struct aw_timer timer, void *arg)
     return 0;
 }
 
+/*
+ * The alarm rings in the middle of the call; where it was late, once more: all of them have to be quiet.
+ * Returns how many calls there were, or 0 if it never rang in one.
+ */
+static unsigned ring_in_the_middle(struct aw_timer timer, bool (*call)(void), unsigned *disturbed)
+{
+    for (unsigned calls = 1; calls <= 50; ++calls) {
+        uint64_t signals = stats_now().signals;
+        ck_assert_int_eq(aw_timer_arm(timer, AW_MS(10)), 0);
+        *disturbed += !call();
+        bool has_rung = stats_now().signals > signals;
+        ck_assert_int_eq(aw_dispatch(0), 1);
+        if (has_rung)
+            return calls;
+    }
+    return 0;
+}
+
 /* One thread: the alarm rings in the middle of each call. */
 START_TEST(h24_no_eintr_on_the_owner)
 {
     struct aw_guard guard, inner;
     struct aw_timer timer;
-    unsigned runs = 0, disturbed = 0;
+    unsigned runs = 0, rings = 0, disturbed = 0;
 
     make_scratch();
     start_variant(_i);
     ck_assert_int_eq(aw_timer_create(&timer, ring_once, &runs), 0);
     for (unsigned round = 0; round < 2; ++round) {
         for (unsigned i = 0; i < N_QUIET; ++i) {
-            uint64_t signals = stats_now().signals;
-            ck_assert_int_eq(aw_timer_arm(timer, AW_MS(10)), 0);
-            disturbed += !quiet_calls[i]();
-            ck_assert_uint_gt(stats_now().signals, signals);
-            ck_assert_int_eq(aw_dispatch(0), 1);
+            unsigned calls = ring_in_the_middle(timer, quiet_calls[i], &disturbed);
+            ck_assert_uint_gt(calls, 0);
+            rings += calls;
 
             /* A guard that expired, and was told and left, is over; the alarm kept for another rings. */
+            uint64_t expired = stats_now().guards;
             ck_assert_int_eq(aw_guard_enter(&guard, AW_SEC(3600), AW_GUARD_DEFAULT), 0);
             ck_assert_int_eq(aw_guard_enter(&inner, AW_MS(1), AW_GUARD_DEFAULT), 0);
-            pass_ms(3);
+            pass_until_expired(expired + 1);
             ck_assert_int_eq(aw_safepoint(), -ETIMEDOUT);
             ck_assert_int_eq(aw_guard_leave(&inner), -ETIMEDOUT);
-            ck_assert_int_eq(aw_guard_enter(&inner, AW_MS(20), AW_GUARD_DEFAULT), 0);
-            ck_assert_int_eq(aw_guard_leave(&inner), 0);
+            enter_and_leave_in_time(&inner, AW_MS(20));
             disturbed += !quiet_calls[i]();
             ck_assert_int_eq(aw_guard_leave(&guard), 0);
         }
     }
     remove_scratch();
-    ck_assert_uint_eq(runs, 2 * N_QUIET);
+    ck_assert_uint_eq(runs, rings);
     ck_assert_uint_eq(disturbed, 0);
     ck_assert_int_eq(aw_shutdown(), 0);
 }
@@ -400,6 +424,10 @@ START_TEST(h24_no_eintr_beside_a_worker)
     for (unsigned round = 0; round < 2; ++round) {
         for (unsigned i = 0; i < N_QUIET; ++i)
             disturbed += !quiet_calls[i]();
+    }
+    for (uint64_t give_up = clock_ns() + AW_SEC(60); clock_ns() < give_up; pass_ms(1)) {
+        if (__atomic_load_n(&worker_expired, __ATOMIC_RELAXED) > 10)
+            break;
     }
     __atomic_store_n(&stop_worker, 1, __ATOMIC_RELAXED);
     ck_assert_int_eq(pthread_join(worker, NULL), 0);

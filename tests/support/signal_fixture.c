@@ -101,6 +101,25 @@ void spin_until(uint64_t at_ns)
         continue;
 }
 
+void pass_until_expired(uint64_t guards)
+{
+    uint64_t give_up = clock_ns() + AW_SEC(60);
+    while (stats_now().guards < guards) {
+        ck_assert_uint_lt(clock_ns(), give_up);
+        pass_ms(1);
+    }
+}
+
+void enter_and_leave_in_time(struct aw_guard *guard, uint64_t timeout_ns)
+{
+    int left;
+    do {
+        ck_assert_int_eq(aw_guard_enter(guard, timeout_ns, AW_GUARD_DEFAULT), 0);
+        left = aw_guard_leave(guard);
+    } while (left == -ETIMEDOUT);
+    ck_assert_int_eq(left, 0);
+}
+
 bool under_valgrind(void)
 {
     const char *preload = getenv("LD_PRELOAD");

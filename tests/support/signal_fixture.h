@@ -58,6 +58,12 @@ uint64_t clock_ns(void);
 void pass_ms(uint64_t ms);
 void spin_until(uint64_t at_ns);
 
+/* Lets time pass until the handler has seen so many guards of this engine expire; that tells nobody. */
+void pass_until_expired(uint64_t guards);
+
+/* Once more where all of the guard's time is lost in between. */
+void enter_and_leave_in_time(struct aw_guard *guard, uint64_t timeout_ns);
+
 /* `count`, or a part of it where the tool that the test runs under makes everything many times slower. */
 unsigned scaled(unsigned count);
 bool under_valgrind(void);
