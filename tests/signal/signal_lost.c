@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "check_main.h"
@@ -74,6 +75,20 @@ struct storm {
     int signo;
 };
 
+/*
+ * What a storm leaves pending counts against all processes of the user: few of its signals may wait in a
+ * queue. The kernel drops what others say with them, and not the signals.
+ */
+static struct storm storm_at_home(int variant)
+{
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_SIGPENDING, &limit), 0);
+    if (limit.rlim_cur > 1000)
+        limit.rlim_cur = 1000;
+    ck_assert_int_eq(setrlimit(RLIMIT_SIGPENDING, &limit), 0);
+    return (struct storm){ getpid(), variant_signo(variant) };
+}
+
 static int storm(void *arg)
 {
     const struct storm *at = arg;
@@ -93,7 +108,7 @@ START_TEST(h06_storm_fires_nothing)
     int kicked;
 
     start_variant(_i);
-    struct storm at = { getpid(), variant_signo(_i) };
+    struct storm at = storm_at_home(_i);
     struct aw_timer timer = timer_of(tick_once, &short_one), far = timer_of(tick_once, &far_one);
     arm_ms(far, &far_one, 3600 * 1000);
     ck_assert_int_eq(aw_guard_enter(&guard, AW_SEC(3600), AW_GUARD_DEFAULT), 0);
@@ -133,15 +148,15 @@ START_TEST(h05_storm_through_wheel_edits)
     };
     struct ticker ticker = { 0 };
     struct aw_timer timers[TIMERS];
-    struct storm at = { getpid(), variant_signo(_i) };
     unsigned seed = 1;
 
     start_variant(_i);
+    struct storm at = storm_at_home(_i);
     for (unsigned i = 0; i < TIMERS; ++i)
         timers[i] = timer_of(tick_often, &ticker);
     pid_t pid = in_child(0, storm, &at);
-    uint64_t until = clock_ns() + AW_MS(250);
-    while (clock_ns() < until) {
+    uint64_t until = clock_ns() + AW_MS(250), give_up = until + AW_SEC(60);
+    while (clock_ns() < until || (ticker.runs == 0 && clock_ns() < give_up)) {
         seed = seed * 1664525u + 1013904223u;
         unsigned k = seed >> 16 & (TIMERS - 1);
         switch (seed >> 24 & 3) {
@@ -176,6 +191,9 @@ START_TEST(h07_kept_alarm_ends_no_wait)
     uint64_t start = clock_ns();
     ck_assert_int_eq(aw_wait(AW_MS(80)), 0);
     ck_assert_uint_ge(clock_ns(), start + AW_MS(80));
+    uint64_t give_up = clock_ns() + AW_SEC(60);
+    while (stats_now().signals == 0 && clock_ns() < give_up)
+        pass_ms(1);
     ck_assert_uint_eq(ticker.runs, 0);
     ck_assert_uint_ge(stats_now().signals, 1);
     ck_assert_int_eq(aw_shutdown(), 0);
@@ -230,16 +248,27 @@ END_TEST
 /* Ignored and set free again by the thief himself: it takes a call that reads the clock. */
 START_TEST(h08_noticed_by_the_next_call_with_a_clock)
 {
-    struct ticker ticker = { 0 };
+    struct ticker ticker;
+    struct aw_timer timer;
     struct sigaction ours;
+    int result;
     start_variant(_i);
-    struct aw_timer timer = timer_of(tick_once, &ticker);
-    ck_assert_int_eq(sigaction(variant_signo(_i), NULL, &ours), 0);
-    handle_signal(variant_signo(_i), SIG_IGN, 0);
-    arm_ms(timer, &ticker, 10);
-    pass_ms(30);
-    ck_assert_int_eq(sigaction(variant_signo(_i), &ours, NULL), 0);
-    ck_assert_int_eq(aw_safepoint(), 0);
+    for (;;) {
+        ticker = (struct ticker){ 0 };
+        timer = timer_of(tick_once, &ticker);
+        ck_assert_int_eq(sigaction(variant_signo(_i), NULL, &ours), 0);
+        handle_signal(variant_signo(_i), SIG_IGN, 0);
+        arm_ms(timer, &ticker, 10);
+        pass_ms(30);
+        ck_assert_int_eq(sigaction(variant_signo(_i), &ours, NULL), 0);
+        result = aw_safepoint();
+        if (stats_now().signals == 0)
+            break;
+        /* So late that it came to the handler after all. */
+        ck_assert_int_eq(aw_shutdown(), 0);
+        start_variant(_i);
+    }
+    ck_assert_int_eq(result, 0);
     ck_assert_uint_eq(ticker.runs, 0);
     ck_assert_int_eq(aw_dispatch(0), 1);
     ck_assert_uint_eq(stats_now().recoveries, 1);
@@ -258,31 +287,42 @@ START_TEST(h08_noticed_by_the_next_call_with_a_clock)
 }
 END_TEST
 
+static int is_armed;
+
+/* Returns what is stolen: something, if it did not ring before. */
 static void *steal_alarm(void *arg)
 {
-    (void)arg;
+    unsigned *stolen = arg;
     block_signal(SIGALRM);
+    while (__atomic_load_n(&is_armed, __ATOMIC_SEQ_CST) == 0)
+        pass_ms(1);
     pass_ms(10);
-    alarm(3600);
+    *stolen = alarm(3600);
     return NULL;
 }
 
 START_TEST(h08_stolen_while_the_owner_waits)
 {
-    struct ticker ticker = { 0 };
-    pthread_t thief;
-    start_variant(0);
-    struct aw_timer timer = timer_of(tick_once, &ticker);
-    ck_assert_int_eq(pthread_create(&thief, NULL, steal_alarm, NULL), 0);
-    arm_ms(timer, &ticker, 300);
-    ck_assert_int_eq(aw_wait(AW_SEC(60)), 1);
-    ck_assert_uint_lt(clock_ns(), ticker.due_ns + AW_SEC(10));
-    ck_assert_uint_eq(ticker.early, 0);
-    ck_assert_int_eq(pthread_join(thief, NULL), 0);
-    struct aw_stats stats = stats_now();
-    ck_assert_uint_eq(stats.recoveries, 1);
-    ck_assert_uint_eq(stats.signals, 0);
-    ck_assert_int_eq(aw_shutdown(), 0);
+    unsigned stolen = 0;
+    for (unsigned i = 0; i < 100 && stolen == 0; ++i) {
+        struct ticker ticker = { 0 };
+        pthread_t thief;
+        __atomic_store_n(&is_armed, 0, __ATOMIC_SEQ_CST);
+        start_variant(0);
+        struct aw_timer timer = timer_of(tick_once, &ticker);
+        ck_assert_int_eq(pthread_create(&thief, NULL, steal_alarm, &stolen), 0);
+        arm_ms(timer, &ticker, 300);
+        __atomic_store_n(&is_armed, 1, __ATOMIC_SEQ_CST);
+        ck_assert_int_eq(aw_wait(AW_SEC(60)), 1);
+        ck_assert_uint_lt(clock_ns(), ticker.due_ns + AW_SEC(10));
+        ck_assert_uint_eq(ticker.early, 0);
+        ck_assert_int_eq(pthread_join(thief, NULL), 0);
+        struct aw_stats stats = stats_now();
+        ck_assert(stolen == 0 || (stats.recoveries == 1 && stats.signals == 0));
+        ck_assert_int_eq(aw_shutdown(), 0);
+        alarm(0);
+    }
+    ck_assert_uint_ne(stolen, 0);
 }
 END_TEST
 
@@ -292,10 +332,14 @@ START_TEST(h08_posix_leaves_alarm_alone)
     struct ticker ticker = { 0 };
     start_variant(1);
     struct aw_timer timer = timer_of(tick_once, &ticker);
+    uint64_t recoveries, give_up = clock_ns() + AW_SEC(60);
     alarm(3600);
-    arm_ms(timer, &ticker, 20);
-    ck_assert_int_eq(aw_wait(AW_SEC(60)), 1);
-    ck_assert_uint_eq(stats_now().recoveries, 0);
+    do { /* again where the signal was so late that it passed for lost */
+        recoveries = stats_now().recoveries;
+        arm_ms(timer, &ticker, 20);
+        ck_assert_int_eq(aw_wait(AW_SEC(60)), 1);
+    } while (stats_now().recoveries != recoveries && clock_ns() < give_up);
+    ck_assert_uint_eq(stats_now().recoveries, recoveries);
     ck_assert_uint_gt(alarm(0), 3000);
     ck_assert_int_eq(aw_shutdown(), 0);
 }
@@ -311,8 +355,10 @@ START_TEST(h08_stolen_before_a_guard)
     ck_assert_int_eq(pipe(ends), 0);
     start_variant(0);
     struct aw_timer timer = timer_of(tick_once, &ticker);
-    arm_ms(timer, &ticker, 200);
-    alarm(0);
+    for (unsigned i = 0, stolen = 0; i < 100 && stolen == 0; ++i) {
+        arm_ms(timer, &ticker, 200);
+        stolen = alarm(0);
+    }
     pass_ms(220);
     ck_assert_int_eq(aw_guard_enter(&guard, AW_MS(10), AW_GUARD_DEFAULT), 0);
     ck_assert_int_eq(read(ends[0], &byte, 1), -1);
@@ -327,6 +373,7 @@ END_TEST
 START_TEST(h08_coalesced)
 {
     struct ticker ticker = { 0 };
+    unsigned late = 0;
     start_variant(_i);
     struct aw_timer timer = timer_of(tick_once, &ticker);
     for (unsigned i = 0; i < 20; ++i) {
@@ -337,8 +384,9 @@ START_TEST(h08_coalesced)
         unblock_signal(variant_signo(_i));
         ck_assert_int_eq(safepoints_until(&ticker, i + 1), 0);
         ck_assert_uint_eq(ticker.runs, i + 1);
+        late += clock_ns() >= ticker.due_ns + AW_MS(10);
     }
-    ck_assert_uint_eq(stats_now().recoveries, 0);
+    ck_assert_uint_le(stats_now().recoveries, late); /* what is so late passes for lost */
     ck_assert_int_eq(aw_shutdown(), 0);
 }
 END_TEST
@@ -349,12 +397,22 @@ START_TEST(h08_thief_rings_early)
     struct ticker ticker = { 0 };
     start_variant(0);
     struct aw_timer timer = timer_of(tick_once, &ticker);
-    arm_ms(timer, &ticker, 200);
-    ualarm(1000, 0);
-    ck_assert_int_eq(safepoints_until(&ticker, 1), 0);
-    ck_assert_uint_eq(ticker.runs, 1);
-    ck_assert_uint_eq(ticker.early, 0);
-    ck_assert_uint_eq(stats_now().thefts, 1);
+    uint64_t thefts, give_up = clock_ns() + AW_SEC(20);
+    unsigned tries = 0;
+    bool is_early;
+    do {
+        thefts = stats_now().thefts;
+        uint64_t signals = stats_now().signals;
+        arm_ms(timer, &ticker, 200);
+        ualarm(1000, 0);
+        while (stats_now().signals == signals && clock_ns() < give_up)
+            continue;
+        is_early = clock_ns() < ticker.due_ns;
+        ck_assert_int_eq(safepoints_until(&ticker, ++tries), 0);
+        ck_assert_uint_eq(ticker.runs, tries);
+        ck_assert_uint_eq(ticker.early, 0);
+    } while (!is_early && clock_ns() < give_up);
+    ck_assert_uint_eq(stats_now().thefts, thefts + 1);
     ck_assert_int_eq(aw_shutdown(), 0);
 }
 END_TEST

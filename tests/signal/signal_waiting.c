@@ -418,9 +418,13 @@ START_TEST(timers_and_watchers_go_on)
     block_signal(SIGUSR1);
     pid_t other = send_in_ms(20, SIGUSR2, 0);
     expect_exit(send_in_ms(0, SIGUSR2, 0), 0);
-    uint64_t start = clock_ns();
-    ck_assert_int_eq(aw_signal_wait(&set, &info, AW_MS(300)), -EAGAIN);
-    ck_assert_uint_ge(clock_ns(), start + AW_MS(300));
+    uint64_t give_up = clock_ns() + AW_SEC(60);
+    do { /* again where the machine stood still for most of it */
+        uint64_t start = clock_ns();
+        ticks = 0;
+        ck_assert_int_eq(aw_signal_wait(&set, &info, AW_MS(300)), -EAGAIN);
+        ck_assert_uint_ge(clock_ns(), start + AW_MS(300));
+    } while (ticks < 3 && clock_ns() < give_up);
     ck_assert_uint_ge(ticks, 3);
     ck_assert_uint_ge(told.counted, 1);
     expect_exit(other, 0);
@@ -818,14 +822,19 @@ START_TEST(pause_runs_posts_and_minds_guards)
     unsigned posts = 0;
     start_variant(_i);
     struct aw_timer timer = ticking(2);
-    ck_assert_int_eq(aw_post(posted, &posts), 0);
-    uint64_t start = clock_ns();
-    ck_assert_int_eq(aw_guard_enter(&guard, AW_MS(300), AW_GUARD_DEFAULT), 0);
-    ck_assert_int_eq(aw_pause(), -ETIMEDOUT);
-    ck_assert_int_eq(aw_guard_leave(&guard), -ETIMEDOUT);
-    ck_assert_uint_ge(clock_ns(), start + AW_MS(300));
-    ck_assert_uint_eq(posts, 1);
-    ck_assert_uint_gt(ticks, 1);
+    uint64_t give_up = clock_ns() + AW_SEC(60);
+    do { /* again where the machine stood still for most of it */
+        uint64_t start = clock_ns();
+        posts = 0;
+        ticks = 0;
+        ck_assert_int_eq(aw_post(posted, &posts), 0);
+        ck_assert_int_eq(aw_guard_enter(&guard, AW_MS(300), AW_GUARD_DEFAULT), 0);
+        ck_assert_int_eq(aw_pause(), -ETIMEDOUT);
+        ck_assert_int_eq(aw_guard_leave(&guard), -ETIMEDOUT);
+        ck_assert_uint_ge(clock_ns(), start + AW_MS(300));
+        ck_assert_uint_eq(posts, 1);
+    } while (ticks < 2 && clock_ns() < give_up);
+    ck_assert_uint_ge(ticks, 2);
     tick_result = -8;
     ck_assert_int_eq(aw_pause(), -8);
     ck_assert_int_eq(aw_timer_disarm(timer), 1);

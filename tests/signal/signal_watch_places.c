@@ -312,30 +312,55 @@ END_TEST
 
 /* ---- all kinds of safe points ---- */
 
+/* What a call waits for is the watcher's own doing: it comes a while after the watcher has run, or never. */
+struct writer {
+    struct told told;
+    int ends[2];
+    pid_t child;
+};
+
+static int put_byte(void *arg)
+{
+    return write(((const struct writer *)arg)->ends[1], "x", 1) == 1 ? 0 : 1;
+}
+
+static int note_and_write(const siginfo_t *info, uint64_t count, void *arg)
+{
+    struct writer *writer = arg;
+    int result = note(info, count, &writer->told);
+    if (result == 0)
+        writer->child = in_child(50, put_byte, writer);
+    return result;
+}
+
+static void watch_and_write(struct writer *writer)
+{
+    ck_assert_int_eq(pipe(writer->ends), 0);
+    ck_assert_int_eq(aw_signal_watch(SIGUSR1, note_and_write, writer), 0);
+}
+
 /* It blocks, the watcher runs while it does, and the call goes on. */
 START_TEST(guarded_call_runs_the_watcher)
 {
-    struct told told = { 0 };
-    int ends[2];
+    struct writer writer = { .told = { 0 } };
+    struct later later = { getpid(), SIGUSR1 };
     char byte;
-    ck_assert_int_eq(pipe(ends), 0);
     start_variant(_i);
-    watch(SIGUSR1, &told);
+    watch_and_write(&writer);
     for (unsigned i = 0; i < 4; ++i) {
-        struct later later = { getpid(), SIGUSR1, ends[1] };
-        told.runs = 0;
-        told.result = 0;
+        writer.told.runs = 0;
+        writer.told.result = 0;
         ck_assert_int_eq(aw_signal_interrupt(SIGUSR1, i % 2 != 0), 0);
         pid_t pid = in_child(20, send_later, &later);
-        ck_assert_int_eq(aw_read(ends[0], &byte, 1, AW_SEC(60)), 1);
-        ck_assert_uint_eq(told.runs, 1);
+        ck_assert_int_eq(aw_read(writer.ends[0], &byte, 1, AW_SEC(60)), 1);
+        ck_assert_uint_eq(writer.told.runs, 1);
+        expect_exit(writer.child, 0);
         expect_exit(pid, 0);
-        later.fd = -1;
-        told.result = -4;
+        writer.told.result = -4;
         pid = in_child(20, send_later, &later);
-        ck_assert_int_eq(aw_read(ends[0], &byte, 1, AW_SEC(60)), -1);
+        ck_assert_int_eq(aw_read(writer.ends[0], &byte, 1, AW_SEC(60)), -1);
         ck_assert_int_eq(errno, ECANCELED);
-        ck_assert_uint_eq(told.runs, 2);
+        ck_assert_uint_eq(writer.told.runs, 2);
         expect_exit(pid, 0);
     }
     shut_down();
@@ -362,7 +387,7 @@ static int go_away(const siginfo_t *info, uint64_t count, void *arg)
 START_TEST(run_goes_on_while_something_is_watched)
 {
     struct told told = { 0 };
-    struct later later = { getpid(), SIGTERM, -1 };
+    struct later later = { getpid(), SIGTERM };
     start_variant(_i);
     ck_assert_int_eq(aw_run(), 0);
     ck_assert_int_eq(aw_signal_watch(SIGTERM, quit, &told), 0);
@@ -381,17 +406,16 @@ END_TEST
 
 START_TEST(poll_goes_on)
 {
-    struct told told = { 0 };
-    struct later later = { getpid(), SIGUSR1, -1 };
-    int ends[2];
-    ck_assert_int_eq(pipe(ends), 0);
-    later.fd = ends[1];
+    struct writer writer = { .told = { 0 } };
+    struct later later = { getpid(), SIGUSR1 };
     start_variant(_i);
-    watch(SIGUSR1, &told);
-    struct pollfd fd = { .fd = ends[0], .events = POLLIN };
+    watch_and_write(&writer);
+    struct pollfd fd = { .fd = writer.ends[0], .events = POLLIN };
     pid_t pid = in_child(20, send_later, &later);
     ck_assert_int_eq(aw_poll(&fd, 1, AW_SEC(60)), 1);
-    ck_assert_uint_eq(told.runs, 1);
+    ck_assert_int_eq(fd.revents, POLLIN);
+    ck_assert_uint_eq(writer.told.runs, 1);
+    expect_exit(writer.child, 0);
     expect_exit(pid, 0);
     shut_down();
 }

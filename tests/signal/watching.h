@@ -36,7 +36,6 @@ bool is_installed(int signo);
 struct later {
     pid_t target;
     int signo;
-    int fd; /* then a byte goes here, or it is -1 */
 };
 int send_later(void *arg);
 
