@@ -45,7 +45,7 @@ const struct awi_take *awi_collection_find(const struct awi_collection *collecti
 /* Samples so far, in all that is there to be read. */
 uint64_t awi_collect_count(const char *directory);
 
-/* Since when the first process is sampled; 0: none is yet. */
+/* Since when the first process has been sampled; 0: none is yet. */
 uint64_t awi_collect_started_ns(const char *directory);
 
 /* Has all samplers stop at their next tick. */

@@ -83,7 +83,6 @@ int main(void)
 {
     Suite *suite = suite_create("profile interrupted");
     TCase *interrupted = signal_case(suite, "interrupted");
-    tcase_set_timeout(interrupted, 150);
     /* ThreadSanitizer runs handlers where it sees fit; AddressSanitizer locks to fork. */
     if (!UNDER_TSAN && !UNDER_ASAN)
         tcase_add_loop_test(interrupted, a_handler_forks_while_threads_come_and_go, 0, AW_PROFILE_WALL + 1);

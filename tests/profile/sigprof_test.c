@@ -347,7 +347,6 @@ START_TEST(errno_is_kept_where_a_handler_would_spoil_it)
 }
 END_TEST
 
-/* Calls that block are restarted, and those that are not by any handler see nothing in CPU mode. */
 static int write_one(void *end)
 {
     return write(*(const int *)end, "x", 1) == 1 ? 0 : 1;
@@ -366,6 +365,7 @@ static uint64_t samples_of_read(int ends[2])
     return samples;
 }
 
+/* Calls that block are restarted; those that no handler restarts see nothing in CPU mode (below). */
 START_TEST(a_blocking_read_goes_on)
 {
     int ends[2];

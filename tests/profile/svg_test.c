@@ -365,13 +365,20 @@ static double draw_many(unsigned stacks)
     return seconds() - began;
 }
 
-/* Ten times the stacks take ten times as long and not a hundred times, be the machine slow or fast. */
+/*
+ * Ten times the stacks take at most ten times as long; what is quadratic takes a hundred times. A virtual
+ * machine may count it when it stands still: the best of some tries.
+ */
 START_TEST(many_stacks)
 {
-    double few = draw_many(1000);
-    svg_end();
-    svg_begin();
-    ck_assert_double_lt(draw_many(10000), 40 * few);
+    double many, few = draw_many(1000);
+    unsigned tries = 0;
+    do {
+        svg_end();
+        svg_begin();
+        many = draw_many(10000);
+    } while (many >= 10 * few && ++tries < 5);
+    ck_assert_double_lt(many, 10 * few);
     ck_assert_uint_lt(svg_bytes, 4000000);
     ck_assert_uint_gt(occurrences("<rect class=\"c"), 64);
     expect_text("10,000 samples");

@@ -299,7 +299,8 @@ static uint64_t sent_before[LOGGED];
 static bool what_was_sent_since_was_answered(void)
 {
     for (unsigned i = 0; i < LOGGED; ++i) {
-        if (clients[i].ending == OPEN && clients[i].received <= sent_before[i])
+        ck_assert_int_eq(clients[i].ending, OPEN);
+        if (clients[i].received <= sent_before[i])
             return false;
     }
     return true;

@@ -207,7 +207,7 @@ static void libc_look(void)
 {
 }
 
-/* Until then the kernel says that time is left, and it may be late. */
+/* Until the signal is there the kernel says that time is left; and it may be late. */
 static bool libc_has_rung(int which)
 {
     sigset_t pending;
@@ -249,7 +249,7 @@ static void our_look(void)
     ck_assert_int_eq(aw_safepoint(), 0);
 }
 
-/* Or is as good as that: ours reads the clock. */
+/* Ours needs no signal: it reads the clock. */
 static bool our_has_rung(int which)
 {
     (void)which;

@@ -500,7 +500,6 @@ int main(void)
     Suite *suite = suite_create("waiting for a child");
     TCase *tcase = signal_case(suite, "wait");
 
-    tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, statuses, 0, VARIANTS);
     tcase_add_loop_test(tcase, time_over, 0, VARIANTS);
     tcase_add_loop_test(tcase, zero_only_looks, 0, VARIANTS);

@@ -641,7 +641,6 @@ int main(void)
     Suite *suite = suite_create("stopping a child");
     TCase *tcase = signal_case(suite, "stop");
 
-    tcase_set_timeout(tcase, 150);
     tcase_add_loop_test(tcase, obedient_child, 0, VARIANTS);
     tcase_add_loop_test(tcase, deaf_child, 0, VARIANTS);
     tcase_add_loop_test(tcase, no_grace, 0, VARIANTS);

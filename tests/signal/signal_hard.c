@@ -91,7 +91,10 @@ static bool names_the_line(const char *text)
     return strstr(text, expected) != NULL;
 }
 
-/* The end by a hard limit, and the message: of the guard in told->line, if there is one. */
+/*
+ * The end by a hard limit, and the message: of the guard in told->line, if there is one. Where the machine
+ * stands still between two of them, the other one's limit may be over first.
+ */
 static void expect_message(int variant, void (*body)(void), char *text, size_t size)
 {
     bool is_named;

@@ -82,9 +82,6 @@ static int prepare(const struct awi_viewer *viewer)
 int awi_sampler_take(const struct awi_viewer *viewer)
 {
     awi_control_enter();
-    /* While the records of those that have just ended still say whose they were. */
-    if (awi_control_state() == AWI_SAMPLER_RUNNING)
-        awi_sampled_find();
     struct awi_recording *recording = &awi_sampler.recording;
     bool is_on = awi_control_state() != AWI_SAMPLER_OFF;
     unsigned half = atomic_load(&awi_sampler.active);
@@ -103,6 +100,8 @@ int awi_sampler_take(const struct awi_viewer *viewer)
         awi_control_release_memory();
     else
         empty_half(half);
+    if (awi_control_state() == AWI_SAMPLER_RUNNING)
+        awi_sampled_find();
     return awi_control_leave(0);
 }
 

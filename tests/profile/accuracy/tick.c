@@ -156,8 +156,10 @@ int tick_run(bool is_long)
         accuracy_note("the tick was not found: the work does not keep step with it");
     bool is_met = measure_wall(is_long, 1000);
     /* One signal that is 200 ms late is a tenth of all weight, wherever it falls: that is not so twice. */
-    if (!is_met && !is_long)
+    if (!is_met && !is_long) {
+        accuracy_note("once more");
         is_met = measure_wall(is_long, 1000);
+    }
     if (is_long) {
         is_met = measure_wall(true, 250) && is_met;
         tell_others();
