@@ -116,7 +116,7 @@ static void show_progress(const struct run *run)
                      (unsigned long long)awi_collect_count(run->settings.directory));
 }
 
-/* When sampling is to stop: its duration counts from its begin, or from the launch if LOAD_NS see none. */
+/* When sampling is to stop: so long after it began, or after the launch where it did not within LOAD_NS. */
 static uint64_t find_end(struct run *run)
 {
     struct awi_launch *launch = &run->launch;
