@@ -145,6 +145,16 @@ static bool read_head(int fd, struct awi_recording_head *head)
     return read_at(fd, head, sizeof *head, 0) && atomic_load(&head->magic) == AWI_RECORDING_MAGIC;
 }
 
+static bool read_head_of(const char *path, struct awi_recording_head *head)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    bool is_whole = read_head(fd, head);
+    close(fd);
+    return is_whole;
+}
+
 /* Has its process gone on to another program, or ended? In another PID namespace it has another number. */
 static bool is_over(const char *directory, const char *path, long pid, unsigned ordinal)
 {
@@ -154,13 +164,8 @@ static bool is_over(const char *directory, const char *path, long pid, unsigned 
     bool is_left = access(next, F_OK) == 0;
     if (!is_left && !(kill((pid_t)pid, 0) != 0 && errno == ESRCH))
         return false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return false;
     /* One that was taken is empty. */
-    bool is_whole = read_head(fd, &head);
-    close(fd);
-    return is_whole && (is_left || head.pid_namespace == awi_registry_pid_namespace());
+    return read_head_of(path, &head) && (is_left || head.pid_namespace == awi_registry_pid_namespace());
 }
 
 /*
@@ -268,12 +273,8 @@ static void find_start(const char *path, long pid, unsigned ordinal, void *arg)
     (void)ordinal;
     uint64_t *started_ns = arg;
     struct awi_recording_head head;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return;
-    if (read_head(fd, &head) && (*started_ns == 0 || head.started_ns < *started_ns))
+    if (read_head_of(path, &head) && (*started_ns == 0 || head.started_ns < *started_ns))
         *started_ns = head.started_ns;
-    close(fd);
 }
 
 uint64_t awi_collect_started_ns(const char *directory)

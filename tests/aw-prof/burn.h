@@ -51,4 +51,11 @@ static inline void require(int condition, const char *what)
     exit(99);
 }
 
+static inline uint64_t now_ms(clockid_t clock)
+{
+    struct timespec now = { 0 };
+    require(clock_gettime(clock, &now) == 0, "clock_gettime");
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 #endif

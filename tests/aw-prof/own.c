@@ -57,13 +57,6 @@ static siginfo_t take_tick(void)
     return info;
 }
 
-static uint64_t now_ms(clockid_t clock)
-{
-    struct timespec now = { 0 };
-    require(clock_gettime(clock, &now) == 0, "clock_gettime");
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void *work(void *arg)
 {
     bool is_late = *(bool *)arg;
