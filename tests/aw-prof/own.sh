@@ -15,7 +15,7 @@ profiled() {
     used=$(cat used)
     [ -n "$used" ] || return
     took 1 $((used * 2)) burn_own own.folded || echo "... of $* with the clock $clock"
-    between $((used / 2)) $((used * 5 / 4 + 200)) "$(ms '.*' own.folded)" "ms in all of $* with the clock $clock"
+    between $((used / 2)) $((used * 5 / 4 + 120)) "$(ms '.*' own.folded)" "ms in all of $* with the clock $clock"
 }
 
 for end in exit _exit; do
